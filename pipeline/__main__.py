@@ -1,0 +1,5 @@
+"""``python -m pipeline`` is ``gazet``."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,33 @@
+"""Settings from ``gazet.toml``, ``feeds/*.toml`` and the environment, checked as a whole.
+
+``load(folder)`` returns one frozen ``Settings`` or raises one ``ConfigError`` that lists every mistake with its file and
+key. An environment variable such as ``GAZET_SITE__URL`` wins over the file (``__`` separates the levels).
+"""
+
+from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, time_zone, valid_address
+from pipeline.config.load import load
+from pipeline.config.sections import (
+    OUTBOX,
+    DigestSettings,
+    FeedSettings,
+    PageSettings,
+    RelaySettings,
+    Settings,
+    SourceSettings,
+)
+
+__all__ = [
+    "OUTBOX",
+    "WEEKDAYS",
+    "DigestSettings",
+    "FeedSettings",
+    "PageSettings",
+    "RelaySettings",
+    "Settings",
+    "SourceSettings",
+    "clock_time",
+    "language_tag",
+    "load",
+    "time_zone",
+    "valid_address",
+]

@@ -1,0 +1,146 @@
+"""The kinds of value a setting can have; each check raises ValueError with one readable sentence."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from email.utils import parseaddr
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DURATION = re.compile(r"(\d+)\s*([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RATE_UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _duration(value: object) -> timedelta:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not a duration such as "30d", "6h", "15m" or "60s"')
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > 3650 * 86400:
+        raise ValueError(f"{value!r} is more than ten years")
+    return timedelta(seconds=seconds)
+
+
+def _rate(value: object) -> float:
+    match = re.fullmatch(r"(\d+)\s*/\s*(\w+)", value.strip()) if isinstance(value, str) else None
+    if match is None or match[2] not in _RATE_UNITS or int(match[1]) == 0:
+        raise ValueError(f'{value!r} is not a rate such as "30/min", "5/s" or "1000/h"')
+    return int(match[1]) / _RATE_UNITS[match[2]]
+
+
+def clock_time(value: str) -> str:
+    """HH:MM on a 24-hour clock."""
+    if not _TIME.fullmatch(value):
+        raise ValueError(f'"{value}" is not HH:MM')
+    return value
+
+
+def time_zone(value: str) -> str:
+    """An IANA time zone."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'"{value}" is not a time zone such as "Europe/Amsterdam"') from None
+    return value
+
+
+def language_tag(value: str) -> str:
+    """A BCP 47 language tag, loosely."""
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+        raise ValueError(f'"{value}" is not a language such as "nl" or "en"')
+    return value
+
+
+def _plain(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("holds a line break or another control character")
+    return value
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(_plain(value.strip()))
+        host = parts.hostname
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f'"{value}" is not a URL: {error}') from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f'"{value}" is not an http or https URL')
+    if parts.username or parts.password:
+        raise ValueError("a URL with a user name or password in it is not accepted")
+    return value.strip()
+
+
+def _public_url(value: str) -> str:
+    url = _http_url(value)
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise ValueError(f'"{value}" must not have a query or a fragment')
+    return url.rstrip("/")
+
+
+def valid_address(value: str) -> str:
+    """A mail address as it may be written to (RFC 5321, SMTPUTF8 allowed), its domain in lower case.
+
+    Raises ValueError with one readable sentence. Example domains are accepted: they are real in tests and rehearsals.
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f'"{value}" is not a mail address: {error}') from None
+
+
+def _mailbox(value: str) -> str:
+    _name, address = parseaddr(_plain(value))
+    if not address:
+        raise ValueError(f'"{value}" is not an address such as "News <news@example.org>"')
+    valid_address(address)
+    return value
+
+
+def _weekday(value: str) -> str:
+    if value.lower() not in WEEKDAYS:
+        raise ValueError(f'"{value}" is not one of {", ".join(WEEKDAYS)}')
+    return value.lower()
+
+
+def _selector(value: str) -> str:
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+    try:
+        LexborHTMLParser("<p></p>").css(value)
+    except (SelectolaxError, ValueError):
+        raise ValueError(f'"{value}" is not a CSS selector') from None
+    return value
+
+
+def _optional(check: Any) -> Any:
+    return lambda value: check(value) if value else ""
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Rate = Annotated[float, BeforeValidator(_rate)]
+Plain = Annotated[str, AfterValidator(_plain)]
+Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]
+Address = Annotated[str, AfterValidator(_plain), AfterValidator(valid_address)]
+OptionalAddress = Annotated[str, AfterValidator(_plain), AfterValidator(_optional(valid_address))]
+Language = Annotated[str, AfterValidator(language_tag)]
+OptionalLanguage = Annotated[str, AfterValidator(_optional(language_tag))]
+Zone = Annotated[str, AfterValidator(time_zone)]
+OptionalZone = Annotated[str, AfterValidator(_optional(time_zone))]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+OptionalSelector = Annotated[str, AfterValidator(_optional(_selector))]
+Clock = Annotated[str, AfterValidator(clock_time)]
+Mailbox = Annotated[str, AfterValidator(_optional(_mailbox))]
+OptionalHttpUrl = Annotated[str, AfterValidator(_optional(_http_url))]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Weekday = Annotated[str, AfterValidator(_weekday)]

@@ -1,0 +1,195 @@
+"""Reading and checking a whole site's settings."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.config.explain import explain
+from pipeline.config.sections import (
+    OUTBOX,
+    AlertSettings,
+    CollectSettings,
+    FeedSettings,
+    RelaySettings,
+    Section,
+    Settings,
+    SiteSettings,
+    SourceSettings,
+    StoreSettings,
+    WebSettings,
+)
+from pipeline.errors import ConfigError, Problem
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class _Defaults(Section):
+    digest: dict[str, Any] = Field(default_factory=dict)
+
+
+class _SiteEnvironment(EnvSettingsSource):
+    """``GAZET_SITE`` names the folder; it is not the ``[site]`` table."""
+
+    def _load_env_vars(self) -> Any:
+        return {name: value for name, value in super()._load_env_vars().items() if name != "gazet_site"}
+
+
+class _SiteFile(BaseSettings):
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, validate_default=False, env_prefix="GAZET_", env_nested_delimiter="__"
+    )
+
+    site: SiteSettings
+    store: StoreSettings = StoreSettings()
+    relay: tuple[RelaySettings, ...] = ()
+    collect: CollectSettings = CollectSettings()
+    web: WebSettings = WebSettings()
+    alerts: AlertSettings = AlertSettings()
+    defaults: _Defaults = _Defaults()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (_SiteEnvironment(settings_cls), init_settings)
+
+
+def load(folder: Path) -> Settings:
+    """Read and check the whole site. Raises ConfigError with every mistake found, in the order of files and keys."""
+    folder = folder.absolute()
+    path = folder / "gazet.toml"
+    if not path.is_file():
+        raise ConfigError(
+            [Problem(str(path), "this file is missing", 'make a site here with "gazet init", or name one with --site DIR')]
+        )
+    problems: list[Problem] = []
+    document = _read_toml(path, "gazet.toml", problems)
+    site = _check_site(path, document, problems) if document is not None else None
+    feeds = _read_feeds(folder, _shared(document, site), problems)
+    if site is None or problems:
+        raise ConfigError(problems)
+    return Settings(
+        folder=folder, **{name: getattr(site, name) for name in _SiteFile.model_fields if name != "defaults"}, feeds=feeds
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What feeds inherit from ``gazet.toml``."""
+
+    language: str
+    digest: dict[str, Any]
+
+
+def _shared(document: dict[str, Any] | None, site: _SiteFile | None) -> _Shared:
+    """Also from a file with mistakes, so that those of the feeds are found in the same run."""
+    defaults = (document or {}).get("defaults", {})
+    digest = defaults.get("digest", {}) if isinstance(defaults, dict) else {}
+    return _Shared(site.site.language if site else "en", digest if isinstance(digest, dict) else {})
+
+
+def _check_site(path: Path, document: dict[str, Any], problems: list[Problem]) -> _SiteFile | None:
+    try:
+        site = _SiteFile(**document)
+    except ValidationError as error:
+        problems += explain("gazet.toml", error, _SiteFile)
+        return None
+    except ValueError as error:  # a variable that should be JSON (a list, a table) and is not
+        problems.append(Problem("environment", str(error)))
+        return None
+    names = [relay.name for relay in site.relay]
+    for index, relay in enumerate(site.relay):
+        where = f"gazet.toml: relay.{index}"
+        if names.count(relay.name) > 1 or relay.name == OUTBOX:
+            problems.append(Problem(f"{where}.name", f'"{relay.name}" is taken', "give each relay a name of its own"))
+        for key in ("password_file", "ca_file"):
+            name = getattr(relay, key)
+            if name and not (path.parent / name).is_file():
+                problems.append(Problem(f"{where}.{key}", f"{name} does not exist", "paths are relative to the site folder"))
+    return site
+
+
+def _read_feeds(folder: Path, shared: _Shared, problems: list[Problem]) -> dict[str, FeedSettings]:
+    feeds: dict[str, FeedSettings] = {}
+    files = sorted((folder / "feeds").glob("*.toml"))
+    by_folded: dict[str, str] = {}
+    for path in files:
+        name = f"feeds/{path.name}"
+        twin = by_folded.setdefault(path.stem.casefold(), name)
+        if twin != name:
+            problems.append(Problem(name, f"differs from {twin} only in case", "rename or remove one of the two"))
+        elif not _SLUG.fullmatch(path.stem):
+            problems.append(Problem(name, "a feed file's name may hold a-z, 0-9 and -", f"call it {_slugify(path.stem)}.toml"))
+        elif (feed := _read_feed(path, name, shared, problems)) is not None:
+            feeds[feed.slug] = feed
+    _check_aliases(feeds, problems)
+    _check_shared_sources(feeds, problems)
+    return feeds
+
+
+def _read_feed(path: Path, name: str, shared: _Shared, problems: list[Problem]) -> FeedSettings | None:
+    document = _read_toml(path, name, problems)
+    if document is None:
+        return None
+    if "slug" in document:
+        problems.append(Problem(f"{name}: slug", "the file's name is the slug", "remove this line"))
+        return None
+    own = document.get("digest", {})
+    if isinstance(own, dict):
+        document["digest"] = {**shared.digest, **own}
+    document.setdefault("language", shared.language)
+    try:
+        return FeedSettings(slug=path.stem, **document)
+    except ValidationError as error:
+        problems += explain(
+            name, error, FeedSettings, {key for key in shared.digest if not isinstance(own, dict) or key not in own}
+        )
+        return None
+
+
+def _check_aliases(feeds: dict[str, FeedSettings], problems: list[Problem]) -> None:
+    owner = {slug: slug for slug in feeds}
+    for feed in feeds.values():
+        for alias in feed.aliases:
+            taken = owner.setdefault(alias, feed.slug)
+            if taken != feed.slug or alias == feed.slug:
+                problems.append(Problem(f"feeds/{feed.slug}.toml: aliases", f'"{alias}" already names the feed {taken}'))
+
+
+def _check_shared_sources(feeds: dict[str, FeedSettings], problems: list[Problem]) -> None:
+    """One URL in several feeds is polled once, so it must be read in one way."""
+    seen: dict[str, tuple[str, SourceSettings]] = {}
+    for feed in feeds.values():
+        for index, source in enumerate(feed.source):
+            slug, first = seen.setdefault(source.url, (feed.slug, source))
+            if first != source:
+                where = f"feeds/{feed.slug}.toml: source.{index}"
+                problems.append(Problem(where, f"{source.url} has other settings in feeds/{slug}.toml", "make them the same"))
+
+
+def _read_toml(path: Path, name: str, problems: list[Problem]) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(Problem(name, f"is not TOML: {error}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(name, "is not UTF-8 text"))
+    except OSError as error:
+        problems.append(Problem(name, f"cannot be read: {error.strerror}"))
+    return None
+
+
+def _slugify(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "news"

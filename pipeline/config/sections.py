@@ -1,0 +1,239 @@
+"""The tables of ``gazet.toml`` and of a feed's file as frozen classes."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+
+from pipeline.config.fields import (
+    WEEKDAYS,
+    Address,
+    Clock,
+    Duration,
+    HttpUrl,
+    Language,
+    Mailbox,
+    OptionalAddress,
+    OptionalHttpUrl,
+    OptionalLanguage,
+    OptionalSelector,
+    OptionalZone,
+    Plain,
+    PublicUrl,
+    Rate,
+    Title,
+    Weekday,
+    Zone,
+)
+from pipeline.errors import ConfigError, Problem
+from pipeline.models import Cadence, Rhythm, SourceKind
+
+OUTBOX = "outbox"
+
+
+class Section(BaseModel):
+    """A table: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class SiteSettings(Section):
+    """Who publishes, and where the public reaches it."""
+
+    title: Title
+    url: PublicUrl
+    language: Language = "en"
+    timezone: Zone = "UTC"
+    contact: Address
+    postal_address: str = ""
+    secret_file: Plain = "var/secret"
+
+
+class StoreSettings(Section):
+    """``url`` is an SQLAlchemy URL; a relative SQLite path is relative to the site folder."""
+
+    url: Plain = "sqlite:///var/gazet.db"
+
+
+class RelaySettings(Section):
+    """One SMTP server that accepts messages. ``rate`` in messages per second, None: as fast as it goes."""
+
+    name: Annotated[Plain, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    host: Annotated[Plain, Field(min_length=1)]
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
+    user: Plain = ""
+    password: SecretStr = SecretStr("")
+    password_file: Plain = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: Plain = ""
+    connections: Annotated[StrictInt, Field(ge=1, le=100)] = 2
+    rate: Rate | None = None
+    timeout: Duration = timedelta(minutes=5)
+
+    @property
+    def effective_port(self) -> int:
+        """The port named, or the usual one for the kind of TLS (RFC 8314)."""
+        return self.port or {"starttls": 587, "tls": 465, "none": 25}[self.tls]
+
+    @property
+    def on_loopback(self) -> bool:
+        """True only for a relay that surely does not pass mail on (promise 12).
+
+        A mail server on 25, 465 or 587 of this machine may be one's own Postfix, so it counts as the outside world.
+        """
+        if self.effective_port in (25, 465, 587):
+            return False
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+
+class CollectSettings(Section):
+    """Limits of every outgoing request; ``allow`` names private hosts, host:port pairs and networks that may be read."""
+
+    allow: StrictBool | tuple[str, ...] = ()
+    timeout: Duration = timedelta(seconds=30)
+    max_bytes: Annotated[StrictInt, Field(ge=1024, le=100_000_000)] = 10_000_000
+    max_items: Annotated[StrictInt, Field(ge=1, le=10_000)] = 500
+
+
+class WebSettings(Section):
+    """Where the web server listens."""
+
+    listen: Plain = "127.0.0.1:8080"
+
+
+class AlertSettings(Section):
+    """Who hears that something needs a person."""
+
+    mail: OptionalAddress = ""
+    ping: Plain = ""
+
+
+class PageSettings(Section):
+    """CSS selectors for an HTML news page; what is left out is found automatically inside each item."""
+
+    item: OptionalSelector = ""
+    title: OptionalSelector = ""
+    link: OptionalSelector = ""
+    date: OptionalSelector = ""
+    teaser: OptionalSelector = ""
+    kicker: OptionalSelector = ""
+    image: OptionalSelector = ""
+
+
+class SourceSettings(Section):
+    """One upstream place. Language and zone default to the feed's and the site's; ``every`` is the polling interval."""
+
+    url: HttpUrl
+    kind: SourceKind = SourceKind.AUTO
+    language: OptionalLanguage = ""
+    timezone: OptionalZone = ""
+    every: Duration = timedelta(hours=1)
+    page: PageSettings = PageSettings()
+
+    @model_validator(mode="after")
+    def _known_kind(self) -> SourceSettings:
+        if self.kind in (SourceKind.WORDPRESS, SourceKind.SITEMAP):
+            raise ValueError(f'kind "{self.kind}" cannot be read yet: use "auto", "feed" or "page"')
+        return self
+
+
+class PublishSettings(Section):
+    """How many items the published formats hold."""
+
+    items: Annotated[StrictInt, Field(ge=1, le=5000)] = 50
+
+
+class DigestSettings(Section):
+    """The e-mail digest of one feed and the default rhythm of new subscriptions."""
+
+    sender: Mailbox = Field(default="", alias="from")
+    unsubscribe_mail: OptionalAddress = ""
+    cadence: Cadence = Cadence.WEEKLY
+    weekday: Weekday = "tuesday"
+    day: Annotated[StrictInt, Field(ge=1, le=31)] = 1
+    time: Clock = "08:00"
+    first_items: Annotated[StrictInt, Field(ge=0, le=1000)] = 5
+    min_items: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    max_items: Annotated[StrictInt, Field(ge=1, le=200)] = 25
+    max_age: Duration = timedelta(days=30)
+    late_after: Duration = timedelta(hours=6)
+    deadline: Duration = timedelta(hours=24)
+    uncertain: Literal["resend", "hold"] = "resend"
+
+    @model_validator(mode="after")
+    def _fits(self) -> DigestSettings:
+        if self.min_items > self.max_items:
+            raise ValueError(f"min_items ({self.min_items}) is more than max_items ({self.max_items})")
+        return self
+
+    def rhythm(
+        self,
+        zone: str,
+        *,
+        cadence: Cadence | None = None,
+        weekday: int | None = None,
+        day: int | None = None,
+        time: str | None = None,
+    ) -> Rhythm:
+        """The rhythm of a subscription in ``zone``; None takes this feed's default for that part."""
+        cadence = cadence or self.cadence
+        if cadence is Cadence.INSTANT:
+            return Rhythm(cadence)
+        return Rhythm(
+            cadence,
+            weekday=(WEEKDAYS.index(self.weekday) if weekday is None else weekday) if cadence is Cadence.WEEKLY else 0,
+            day=(day or self.day) if cadence is Cadence.MONTHLY else 0,
+            time=time or self.time,
+            zone=zone,
+        )
+
+
+class FeedSettings(Section):
+    """One file ``feeds/<slug>.toml``. ``slug`` is its name, ``language`` never empty after loading."""
+
+    slug: str
+    title: Title
+    description: Plain = ""
+    language: OptionalLanguage = ""
+    home: OptionalHttpUrl = ""
+    aliases: tuple[str, ...] = ()
+    source: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    publish: PublishSettings = PublishSettings()
+    digest: DigestSettings = DigestSettings()
+
+
+class Settings(Section):
+    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute."""
+
+    folder: Path
+    site: SiteSettings
+    store: StoreSettings
+    relay: tuple[RelaySettings, ...]
+    collect: CollectSettings
+    web: WebSettings
+    alerts: AlertSettings
+    feeds: dict[str, FeedSettings]
+
+    def path(self, name: str) -> Path:
+        """A path from the settings, relative ones being relative to the site folder."""
+        return self.folder / name
+
+    def zone_of(self, source: SourceSettings) -> str:
+        """The zone in which a source's dates without one are read."""
+        return source.timezone or self.site.timezone
+
+    def feed(self, slug: str) -> FeedSettings:
+        """The feed of that slug; raises ConfigError naming the ones that exist."""
+        if slug in self.feeds:
+            return self.feeds[slug]
+        known = ", ".join(sorted(self.feeds)) or "none yet"
+        raise ConfigError([Problem(f"feeds/{slug}.toml", "there is no such feed", f"feeds here: {known}")])

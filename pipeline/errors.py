@@ -1,0 +1,153 @@
+"""Every error Gazet raises on purpose.
+
+The tree::
+
+    GazetError
+    ├── ConfigError          settings: every mistake at once (exit 2)
+    ├── UsageError           a wrong word on the command line (exit 2)
+    ├── SiteLockedError      another process runs jobs here
+    ├── StoreError           the database: unreachable, newer, not migrated, elsewhere
+    ├── FetchError           an outgoing HTTP request that brought nothing usable
+    │   └── AddressRefusedError   … because its address is private
+    ├── ReadError            bytes arrived, but no news could be read from them
+    ├── TemplateFault        a template that does not parse or does not render
+    ├── PublishError         published files could not be written
+    └── SendRefusedError     a relay that Gazet will not use (promise 12)
+
+Each error carries its data, a ``fix`` that says what to do, ``retryable`` (may the same call succeed later without a
+person?) and the ``exit_code`` of the command that meets it. ``str()`` reads as one sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class GazetError(Exception):
+    """What went wrong, in one sentence, and how to mend it."""
+
+    retryable = False
+    exit_code = 1
+
+    def __init__(self, what: str, *, fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.fix}".strip() if self.fix else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the settings: where (file and key), what is wrong, and what to do."""
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f" ({self.fix})" if self.fix else "")
+
+
+class ConfigError(GazetError):
+    """All mistakes of ``gazet.toml``, ``feeds/*.toml`` and the environment, each with file and key."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class UsageError(GazetError):
+    """The command line names something that does not exist or cannot be done."""
+
+    exit_code = 2
+
+
+class SiteLockedError(GazetError):
+    """Another process holds the site lock. ``holder`` says which, as far as it is known."""
+
+    retryable = True
+
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
+        super().__init__(f"Another process runs jobs on this site ({holder}).", fix="Wait for it, or stop it first.")
+
+
+class StoreError(GazetError):
+    """The database cannot be used as it is."""
+
+
+class FetchError(GazetError):
+    """A request that brought nothing usable.
+
+    ``status`` is the HTTP status, None where no answer came; ``retry_after`` seconds as asked by the server.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        *,
+        status: int | None = None,
+        retryable: bool = True,
+        retry_after: float | None = None,
+        fix: str = "",
+    ) -> None:
+        self.url = url
+        self.reason = reason
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+        super().__init__(f"{url}: {reason}", fix=fix)
+
+
+class AddressRefusedError(FetchError):
+    """The host resolves to a private address that ``[collect] allow`` does not name."""
+
+    def __init__(self, url: str, host: str, address: str) -> None:
+        self.host = host
+        self.address = address
+        super().__init__(
+            url,
+            f"{host} is at the private address {address}",
+            retryable=False,
+            fix=f'If that is intended, add "{host}" to allow under [collect] in gazet.toml.',
+        )
+
+
+class ReadError(GazetError):
+    """A document without readable news: not a feed, no listing found, selectors that match nothing."""
+
+    def __init__(self, url: str, reason: str, *, fix: str = "") -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"{url}: {reason}", fix=fix)
+
+
+class TemplateFault(GazetError):
+    """A template that cannot be used: ``template`` is its path, ``line`` where it is known."""
+
+    def __init__(self, template: str, reason: str, *, line: int | None = None) -> None:
+        self.template = template
+        self.line = line
+        self.reason = reason
+        place = f"{template}:{line}" if line else template
+        super().__init__(f"{place}: {reason}", fix="Correct the template, or remove your copy to use the built-in one.")
+
+
+class PublishError(GazetError):
+    """Published files could not be written; the old ones are whole."""
+
+    retryable = True
+
+    def __init__(self, path: str, reason: str, *, fix: str = "Free some space or correct the rights.") -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}; the files published before are unchanged.", fix=fix)
+
+
+class SendRefusedError(GazetError):
+    """Gazet will not write to subscribers through this relay now (promise 12)."""

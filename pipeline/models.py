@@ -1,0 +1,424 @@
+"""What flows between the stages: frozen values, one type per moment of life.
+
+    ParsedItem ──normalise──▶ CandidateItem ──decide──▶ CollectPlan ──store──▶ Item
+    Item + seq = FeedItem ──select──▶ Selection ──digest, message──▶ Variant ──splice──▶ OutgoingMessage
+    OutgoingMessage ──relay──▶ RelayAnswer ──retry.decide──▶ RetryDecision
+
+Times are aware UTC datetimes; a ``seq`` is an item's number in one feed, from 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class SourceKind(StrEnum):
+    """How a source is read; ``auto`` finds out from its bytes."""
+
+    AUTO = "auto"
+    FEED = "feed"
+    WORDPRESS = "wordpress"
+    SITEMAP = "sitemap"
+    PAGE = "page"
+
+
+class SourceState(StrEnum):
+    """``attention`` always has a reason."""
+
+    OK = "ok"
+    ATTENTION = "attention"
+    PAUSED = "paused"
+    GONE = "gone"
+
+
+class ItemStatus(StrEnum):
+    """``held`` waits for a person; only ``released`` items have a number in a feed and are published."""
+
+    HELD = "held"
+    RELEASED = "released"
+    WITHDRAWN = "withdrawn"
+    DISCARDED = "discarded"
+
+
+class Cadence(StrEnum):
+    """How often a subscription is due."""
+
+    INSTANT = "instant"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class SubscriptionStatus(StrEnum):
+    """Only ``active`` ones are sent to."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SNOOZED = "snoozed"
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+class EditionStatus(StrEnum):
+    """*Finished* is derived: no delivery queued, sending or deferred."""
+
+    SENDING = "sending"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class DeliveryStatus(StrEnum):
+    """queued → sending → accepted, deferred (again sending later), or one of the final ones."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+
+
+OPEN_DELIVERIES = (DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
+"""An edition with none of these is finished."""
+
+
+class Precision(StrEnum):
+    """Whether a date was read with a time of day. ``day``: 12:00 in the source's zone, shown without a time."""
+
+    TIME = "time"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDate:
+    """A date as read: the moment (UTC), its precision, the text it came from and the rule that read it."""
+
+    at: datetime
+    precision: Precision
+    text: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that belongs to an item. ``length`` in bytes; 0 where the source does not say."""
+
+    url: str
+    media_type: str = ""
+    length: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An item's picture; width and height in pixels, 0 where unknown."""
+
+    url: str
+    alt: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedItem:
+    """One item as a reader found it: nothing resolved or sanitised yet except that text fields are plain text.
+
+    ``guid`` is the source's own identity (empty for pages), ``url`` may be relative to the document.
+    ``content_html`` and ``summary_html`` are foreign markup; ``summary`` plain text where the reader has only that.
+    """
+
+    url: str
+    title: str
+    guid: str = ""
+    kicker: str = ""
+    summary: str = ""
+    summary_html: str = ""
+    content_html: str = ""
+    published: ReadDate | None = None
+    updated: ReadDate | None = None
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    image: Image | None = None
+    attachments: tuple[Attachment, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSource:
+    """What one document yielded: its items in the order found, the rule that found them, and remarks for a person.
+
+    ``skipped`` names entries that were left out and why; an empty ``items`` always comes with a reason in ``rule``.
+    """
+
+    kind: SourceKind
+    rule: str
+    items: tuple[ParsedItem, ...]
+    title: str = ""
+    language: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateItem:
+    """A normalised item, ready to be compared with what is known.
+
+    ``keys`` are its identities at this source, strongest first (``guid:…``, ``url:…``); ``url`` is absolute http(s) or
+    empty; ``summary`` is plain text without "[…]" or "Lees meer"; ``content_html`` is sanitised; ``content_hash`` changes
+    when a reader would see a change.
+    """
+
+    keys: tuple[str, ...]
+    url: str
+    title: str
+    kicker: str
+    summary: str
+    content_html: str
+    published: ReadDate | None
+    updated: ReadDate | None
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    image: Image | None
+    attachments: tuple[Attachment, ...]
+    language: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """What decide needs to know of a stored item."""
+
+    item_id: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUpdate:
+    """A known item that now reads differently, or is known under a new key."""
+
+    item_id: int
+    candidate: CandidateItem
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CollectPlan:
+    """What a collect is going to write. ``new`` is oldest first, so that numbers follow time."""
+
+    new: tuple[CandidateItem, ...] = ()
+    updates: tuple[ItemUpdate, ...] = ()
+    unchanged: int = 0
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A stored item. ``published_at`` falls back to ``first_seen_at`` where the source gave no date."""
+
+    id: int
+    identity: str
+    url: str
+    title: str
+    kicker: str
+    summary: str
+    content_html: str
+    published_at: datetime
+    published_precision: Precision
+    updated_at: datetime
+    first_seen_at: datetime
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    image: Image | None
+    attachments: tuple[Attachment, ...]
+    language: str
+    status: ItemStatus
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """An item with its number in one feed. ``mailed`` False: published, but never part of a digest."""
+
+    seq: int
+    mailed: bool
+    released_at: datetime
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDocument:
+    """Everything the four published formats show. ``base_url`` is ``site.url`` without a trailing slash.
+
+    ``changed_at`` is when this content was first published; ``items`` newest first. ``urls`` maps rss, atom, json and
+    html to their public addresses.
+    """
+
+    slug: str
+    title: str
+    description: str
+    language: str
+    site_title: str
+    base_url: str
+    home_url: str
+    contact: str
+    timezone: str
+    changed_at: datetime
+    items: tuple[FeedItem, ...]
+    urls: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a subscriber wants of a feed. Empty ``topics`` and ``words``: everything. Topics and words are casefolded."""
+
+    topics: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    language: str = ""
+    format: str = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a subscription is due: ``weekday`` 0 is Monday, ``day`` 1–31, ``time`` "HH:MM" in ``zone`` (IANA name).
+
+    Fields that the cadence does not use are 0 or "" so that equal rhythms are equal rows.
+    """
+
+    cadence: Cadence
+    weekday: int = 0
+    day: int = 0
+    time: str = ""
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The items of one variant, newest first, and how many more are only named."""
+
+    items: tuple[FeedItem, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DigestDocument:
+    """Everything a digest shows, the same for all its readers."""
+
+    feed_slug: str
+    feed_title: str
+    site_title: str
+    language: str
+    timezone: str
+    base_url: str
+    feed_url: str
+    web_url: str
+    contact: str
+    postal_address: str
+    sender: str
+    due_at: datetime
+    opened_at: datetime
+    message_id_domain: str
+    list_id: str
+    unsubscribe_mail: str
+    selection: Selection
+    format: str = "html"
+    intro_html: str = ""
+    rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedVariant:
+    """A variant before it is stored. ``data`` is a wire-ready RFC 5322 message with slots (see compose/message)."""
+
+    subject: str
+    html: str
+    text: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What is spliced into a variant for one delivery. All values are raw text; splice escapes them per slot."""
+
+    address: str
+    name: str
+    message_id: str
+    unsubscribe_url: str
+    unsubscribe_mailto: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message for one recipient. ``data`` has CRLF lines and no dot-stuffing.
+
+    ``key`` is stable across retries of the same mail (the left part of its Message-ID).
+    """
+
+    key: str
+    envelope_from: str
+    recipient: str
+    data: bytes
+
+
+class Stage(StrEnum):
+    """The point of an SMTP session at which something was answered, or not."""
+
+    CONNECT = "connect"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    DOT = "dot"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAnswer:
+    """What a relay said, a fact that is always recorded.
+
+    ``code`` None: no answer (line lost, time limit, garbage), ``text`` then says what happened. ``handed_over``: the
+    final dot was handed to the kernel, so the message may have been kept. ``relay`` is the name of the relay.
+    """
+
+    stage: Stage
+    code: int | None
+    enhanced: str
+    text: str
+    handed_over: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """250 to the final dot, or stored in the outbox; never means delivered."""
+        return self.stage is Stage.DOT and self.code is not None and 200 <= self.code < 300
+
+
+class Blame(StrEnum):
+    """Whom a refusal concerns."""
+
+    NOBODY = "nobody"
+    RECIPIENT = "recipient"
+    DELIVERY = "delivery"
+    POLICY = "policy"
+    EDITION = "edition"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """What becomes of a delivery after an answer.
+
+    ``status`` QUEUED means: not this delivery's doing, no attempt is counted. ``next_at`` is set for DEFERRED only.
+    ``suppress``: the address goes on the suppression list. ``reason`` is one readable line.
+    """
+
+    status: DeliveryStatus
+    blame: Blame
+    reason: str
+    next_at: datetime | None = None
+    suppress: bool = False
+    count_attempt: bool = True
