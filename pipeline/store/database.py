@@ -1,0 +1,193 @@
+"""Opening the store, and its two kinds of transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from pipeline.config import Settings
+from pipeline.errors import StoreError
+from pipeline.store import migrate
+
+Tx = Connection
+"""An open transaction; what every query function takes first."""
+
+
+class Store:
+    """One database. ``read()`` and ``write()`` are context managers that commit at the end and roll back on an error."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.engine = engine
+        self.where = where
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time; waiting here is fair and instant, its busy handler polls.
+        self._writer: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A consistent view. Raises StoreError."""
+        with self._transaction(write=False, isolation="REPEATABLE READ") as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def write(self, *, isolation: str = "READ COMMITTED") -> Iterator[Tx]:
+        """A transaction that writes (BEGIN IMMEDIATE on SQLite). ``isolation`` matters on PostgreSQL only.
+
+        Raises StoreError; a retryable one when another transaction was in the way (SQLSTATE 40001, 40P01, a lock held).
+        """
+        with self._writer, self._transaction(write=True, isolation=isolation) as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def _transaction(self, *, write: bool, isolation: str) -> Iterator[Tx]:
+        options: dict[str, Any] = {"gazet_write": write} if self.is_sqlite else {"isolation_level": isolation}
+        try:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(**options)
+                with connection.begin():
+                    yield connection
+        except DBAPIError as error:
+            raise _as_store_error(error, self.where) from error
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def _as_store_error(error: DBAPIError, where: str) -> StoreError:
+    text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    state = getattr(error.orig, "sqlstate", "") or ""
+    fault = StoreError(f"The store {where} did not answer as it should: {text}.", fix=_fix_for(text))
+    fault.retryable = "locked" in text or state in ("40001", "40P01") or error.connection_invalidated
+    return fault
+
+
+def _fix_for(text: str) -> str:
+    if "full" in text:
+        return "Free some space on its disk; nothing that was committed is lost."
+    if "readonly" in text or "unable to open" in text:
+        return "Correct the rights of the file and of its folder."
+    if "locked" in text:
+        return "Another program holds it; try again when that one is done."
+    return ""
+
+
+def open_store(settings: Settings, *, check: bool = True) -> Store:
+    """The site's store, made and migrated when it is new. Raises StoreError when it is newer, older or misplaced.
+
+    With ``check`` off the schema is not looked at: for ``gazet migrate``, which is going to change it.
+    """
+    url = _site_url(settings)
+    where = _describe(url)
+    if url.get_backend_name() == "sqlite":
+        _check_place(Path(url.database or ""), settings)
+    try:
+        engine = create_engine(url, pool_size=20, max_overflow=100, connect_args=_connect_arguments(url))
+    except (NoSuchModuleError, ImportError, ArgumentError) as error:
+        raise StoreError(f"The store {where} cannot be opened: {error}.", fix=_driver_fix(url)) from None
+    _prepare(engine)
+    store = Store(engine, where)
+    if check:
+        _check_schema(store)
+    return store
+
+
+def _site_url(settings: Settings) -> URL:
+    try:
+        url = make_url(settings.store.url)
+    except ArgumentError:
+        raise StoreError(f'store.url "{settings.store.url}" is not a database URL.', fix="See docs/operations.md.") from None
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise StoreError("store.url names no file.", fix="Use sqlite:///var/gazet.db.")
+        url = url.set(database=str(settings.path(url.database)))
+    elif url.get_backend_name() != "postgresql":
+        raise StoreError(f'store.url: "{url.get_backend_name()}" is not supported.', fix="Use sqlite or postgresql+psycopg.")
+    return url
+
+
+def _describe(url: URL) -> str:
+    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _driver_fix(url: URL) -> str:
+    return 'Install it with pip install "gazet[postgresql]".' if url.get_backend_name() == "postgresql" else ""
+
+
+def _check_place(path: Path, settings: Settings) -> None:
+    """A new store beside published files would number and mail everything anew: it is surely a mistake."""
+    if path.exists():
+        return
+    public = settings.path("var/public")
+    if public.exists() and any(public.rglob("*.*")):
+        raise StoreError(
+            f"The store {path} does not exist, but {public} shows that this site has run before.",
+            fix="Correct store.url in gazet.toml or restore the store; to begin anew, move var/public away.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _connect_arguments(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": 30, "isolation_level": None, "check_same_thread": False}
+    return {"connect_timeout": 10, "options": "-c timezone=UTC"}
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # FULL: a claim must outlive a power cut (promise 2). secure_delete: an erased address is gone from the file.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("gazet_write", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def bring_up_to_date(store: Store) -> str:
+    """Migrate the schema if need be; returns what was done, in words. Raises StoreError for a newer store."""
+    state, _ = _schema_state(store)
+    if state is migrate.State.NEWER:
+        raise _newer(store)
+    if state is migrate.State.CURRENT:
+        return "is up to date"
+    try:
+        migrate.migrate(store.engine)
+    except DBAPIError as error:
+        raise _as_store_error(error, store.where) from error
+    return "was brought up to date"
+
+
+def _schema_state(store: Store) -> tuple[migrate.State, bool]:
+    """How the schema stands, and whether there is none yet."""
+    try:
+        with store.engine.connect() as connection:
+            return migrate.state(connection), not inspect(connection).get_table_names()
+    except DBAPIError as error:
+        raise _as_store_error(error, store.where) from error
+
+
+def _newer(store: Store) -> StoreError:
+    return StoreError(f"The store {store.where} was made by a newer Gazet.", fix="Install that version again; it was not changed.")
+
+
+def _check_schema(store: Store) -> None:
+    state, empty = _schema_state(store)
+    if state is migrate.State.PENDING and empty:
+        bring_up_to_date(store)
+    elif state is migrate.State.PENDING:
+        raise StoreError(f"The store {store.where} was made by an older Gazet.", fix='Bring it up to date with "gazet migrate".')
+    elif state is migrate.State.NEWER:
+        raise _newer(store)

@@ -1,0 +1,251 @@
+"""The delivery ledger: claims, answers and sums (promises 1 to 3).
+
+A claim is one row for one connection, committed before the first byte of its message leaves; the outcome is committed
+after the relay's answer, in the same transaction as the connection's next claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, RelayAnswer, RetryDecision, SubscriptionStatus
+from pipeline.store.database import Tx
+from pipeline.store.schema import DeliveryRow, EditionRow, SubscriptionRow, VariantRow
+
+LEASE = timedelta(minutes=30)
+"""Longer than the longest RFC 5321 wait for one message (4.5.3.2): a living sender is never taken for a dead one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One delivery in the hands of one connection; ``lease`` is the token that later decisions need."""
+
+    id: int
+    edition_id: int
+    subscription_id: int
+    variant_id: int
+    address: str
+    name: str
+    attempts: int
+    uncertain_at: datetime | None
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A delivery for a person to read."""
+
+    id: int
+    edition: str
+    subscription_id: int
+    address: str
+    status: DeliveryStatus
+    relay: str
+    attempts: int
+    next_at: datetime | None
+    reply: str
+    uncertain_at: datetime | None
+    changed_at: datetime | None
+    from_seq: int
+    to_seq: int
+    variant_id: int
+
+
+def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime) -> Claim | None:
+    """Take the next delivery of an edition that is being sent; None when there is none to send at ``now``.
+
+    The condition is repeated outside the subselect: on PostgreSQL a row may have changed hands while it was waited for,
+    and without SKIP LOCKED two processes were seen to claim the same rows.
+    """
+    for condition in (_queued(edition_id), _deferred_until(edition_id, now)):
+        ready = and_(condition, exists().where(EditionRow.id == edition_id, EditionRow.status == EditionStatus.SENDING))
+        first = select(DeliveryRow.id).where(ready).order_by(DeliveryRow.id).limit(1).with_for_update(skip_locked=True)
+        taken = update(DeliveryRow).where(DeliveryRow.id == first.scalar_subquery(), condition)
+        values = {"status": DeliveryStatus.SENDING, "relay": relay, "lease": lease, "lease_until": _clock(tx) + LEASE}
+        row = tx.execute(taken.values(values | {"changed_at": now}).returning(DeliveryRow.__table__)).first()
+        if row is not None:
+            return Claim(**{name: getattr(row, name) for name in Claim.__dataclass_fields__})
+    return None
+
+
+def _queued(edition_id: int) -> ColumnElement[bool]:
+    return and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.QUEUED)
+
+
+def _deferred_until(edition_id: int, now: datetime) -> ColumnElement[bool]:
+    due = and_(DeliveryRow.status == DeliveryStatus.DEFERRED, DeliveryRow.next_at <= now)
+    return and_(DeliveryRow.edition_id == edition_id, due)
+
+
+def _clock(tx: Tx) -> Any:
+    """Leases alone use the machine's clock, on PostgreSQL the database's (promise 10)."""
+    return datetime.now(UTC) if tx.dialect.name == "sqlite" else func.now()
+
+
+def subscription_status(tx: Tx, subscription_id: int) -> SubscriptionStatus:
+    """Whether the person behind a claim is still there."""
+    return SubscriptionStatus(tx.execute(select(SubscriptionRow.status).where(SubscriptionRow.id == subscription_id)).scalar_one())
+
+
+def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | None, now: datetime) -> None:
+    """Write what became of a claim. A relay's acceptance is a fact and is recorded also when the lease is lost."""
+    values: dict[str, Any] = {"status": decision.status, "next_at": decision.next_at, "reply": decision.reason, "lease": ""}
+    values |= {"lease_until": None, "changed_at": now, "attempts": claim.attempts + decision.count_attempt}
+    if decision.status is DeliveryStatus.UNCERTAIN:
+        values["uncertain_at"] = now
+    mine = and_(DeliveryRow.id == claim.id, DeliveryRow.lease == claim.lease)
+    if tx.execute(update(DeliveryRow).where(mine).values(values)).rowcount == 0 and answer is not None and answer.accepted:
+        tx.execute(update(DeliveryRow).where(DeliveryRow.id == claim.id).values(values))
+
+
+def resend(tx: Tx, claim_id: int) -> None:
+    """From uncertain back to queued: the same Message-ID and bytes go out once more; ``uncertain_at`` keeps the mark."""
+    mine = and_(DeliveryRow.id == claim_id, DeliveryRow.status == DeliveryStatus.UNCERTAIN)
+    tx.execute(update(DeliveryRow).where(mine).values(status=DeliveryStatus.QUEUED, next_at=None))
+
+
+def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> list[DeliveryRecord]:
+    """Deliveries that a dead process left on the wire become uncertain, or queued again where the edition resends.
+
+    ``is_dead`` judges a lease token; a lease that has run out is dead in any case. Returns the deliveries found.
+    """
+    sending = DeliveryRow.status == DeliveryStatus.SENDING
+    leases = tx.execute(select(DeliveryRow.lease).where(sending).distinct()).scalars()
+    dead = [lease for lease in leases if is_dead(lease)]
+    lost = and_(sending, or_(DeliveryRow.lease.in_(dead), DeliveryRow.lease_until < _clock(tx)))
+    found = _records(tx, lost)
+    ids = [record.id for record in found]
+    again = exists().where(EditionRow.id == DeliveryRow.edition_id, EditionRow.uncertain == "resend")
+    values = {"uncertain_at": now, "changed_at": now, "lease": "", "lease_until": None}
+    values["reply"] = "the sending process ended while this was on the wire"
+    for start in range(0, len(ids), 500):
+        part = DeliveryRow.id.in_(ids[start : start + 500])
+        tx.execute(update(DeliveryRow).where(part, again).values(values | {"status": DeliveryStatus.QUEUED}))
+        tx.execute(update(DeliveryRow).where(part, sending).values(values | {"status": DeliveryStatus.UNCERTAIN}))
+    return found
+
+
+def defer(tx: Tx, ids: Sequence[int], next_at: datetime, now: datetime) -> None:
+    """Deliveries that failed for a policy that turned out to concern everybody are tried again later."""
+    failed = and_(DeliveryRow.id.in_(ids), DeliveryRow.status == DeliveryStatus.FAILED)
+    tx.execute(update(DeliveryRow).where(failed).values(status=DeliveryStatus.DEFERRED, next_at=next_at, changed_at=now))
+
+
+def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: datetime) -> int:
+    """Cancel or expire what is not on the wire, and put the cursors back that nothing later has moved; returns how many."""
+    waiting = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_((DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED)))
+    this = and_(waiting, DeliveryRow.subscription_id == SubscriptionRow.id, DeliveryRow.to_seq == SubscriptionRow.settled_seq)
+    back = select(DeliveryRow.from_seq).where(this).scalar_subquery()
+    tx.execute(update(SubscriptionRow).where(exists().where(this)).values(settled_seq=back))
+    values = {"status": status, "reply": reason, "changed_at": now, "next_at": None}
+    return int(tx.execute(update(DeliveryRow).where(waiting).values(values)).rowcount)
+
+
+def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: datetime, *, relay: str | None = None) -> int:
+    """Send these again with the same Message-ID and bytes, to people who are still there; returns how many.
+
+    A delivery whose cursor went back is taken only while no later edition has moved it: else its items were in that one.
+    """
+    active = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
+    chosen = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), active)
+    if relay is not None:
+        chosen = and_(chosen, DeliveryRow.relay == relay)
+    went_back = DeliveryRow.status.in_((DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED))
+    waiting = and_(chosen, went_back, DeliveryRow.subscription_id == SubscriptionRow.id)
+    forward = and_(waiting, DeliveryRow.from_seq == SubscriptionRow.settled_seq)
+    to_seq = select(DeliveryRow.to_seq).where(forward).scalar_subquery()
+    tx.execute(update(SubscriptionRow).where(exists().where(forward)).values(settled_seq=to_seq))
+    in_place = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.settled_seq == DeliveryRow.to_seq)
+    values = {"status": DeliveryStatus.QUEUED, "attempts": 0, "next_at": None, "changed_at": now}
+    return int(tx.execute(update(DeliveryRow).where(chosen, or_(~went_back, in_place)).values(values)).rowcount)
+
+
+def sums(tx: Tx, edition_id: int) -> dict[DeliveryStatus, int]:
+    """How many deliveries of the edition are in each status, all statuses named."""
+    rows = tx.execute(
+        select(DeliveryRow.status, func.count()).where(DeliveryRow.edition_id == edition_id).group_by(DeliveryRow.status)
+    )
+    counted = {DeliveryStatus(status): count for status, count in rows}
+    return {status: counted.get(status, 0) for status in DeliveryStatus}
+
+
+def rehearsed(tx: Tx, edition_id: int, outbox: str) -> int:
+    """How many accepted deliveries only went to the outbox."""
+    only = and_(DeliveryRow.status == DeliveryStatus.ACCEPTED, DeliveryRow.relay == outbox)
+    return int(tx.execute(select(func.count()).where(DeliveryRow.edition_id == edition_id, only)).scalar_one())
+
+
+def next_attempt(tx: Tx) -> datetime | None:
+    """When the next deferred delivery is due."""
+    return tx.execute(select(func.min(DeliveryRow.next_at)).where(DeliveryRow.status == DeliveryStatus.DEFERRED)).scalar()
+
+
+def maybe_twice(tx: Tx, edition_id: int) -> list[DeliveryRecord]:
+    """The few who may get this edition twice or are held as uncertain: their mail was on the wire when a line or process broke."""
+    return _records(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.uncertain_at.is_not(None))
+
+
+def of_edition(tx: Tx, edition_id: int, *statuses: DeliveryStatus) -> list[DeliveryRecord]:
+    """The deliveries of an edition, or those in the given statuses, in the order of sending."""
+    conditions = [DeliveryRow.edition_id == edition_id]
+    return _records(tx, *conditions, *([DeliveryRow.status.in_(statuses)] if statuses else []))
+
+
+def of_subscriptions(tx: Tx, subscription_ids: Sequence[int], edition_id: int | None = None) -> list[DeliveryRecord]:
+    """Everything that was ever to be sent to these subscriptions, newest last."""
+    conditions = [DeliveryRow.subscription_id.in_(subscription_ids)]
+    return _records(tx, *conditions, *([DeliveryRow.edition_id == edition_id] if edition_id else []))
+
+
+def _records(tx: Tx, *conditions: ColumnElement[bool]) -> list[DeliveryRecord]:
+    columns = [getattr(DeliveryRow, name) for name in DeliveryRecord.__dataclass_fields__ if name != "edition"]
+    query = select(*columns, EditionRow.label.label("edition")).join(EditionRow, EditionRow.id == DeliveryRow.edition_id)
+    rows = tx.execute(query.where(*conditions).order_by(DeliveryRow.id))
+    return [DeliveryRecord(**{**row._mapping, "status": DeliveryStatus(row.status)}) for row in rows]
+
+
+def open_count(tx: Tx, edition_id: int) -> int:
+    """How many deliveries of the edition are not at their end."""
+    query = select(func.count()).where(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(OPEN_DELIVERIES))
+    return int(tx.execute(query).scalar_one())
+
+
+def _count(tx: Tx, *conditions: ColumnElement[bool]) -> int:
+    return int(tx.execute(select(func.count()).select_from(DeliveryRow).where(*conditions)).scalar_one())
+
+
+def accepted_without_relay(tx: Tx, edition_id: int) -> int:
+    """Accepted deliveries of which no relay is known: there should be none."""
+    accepted = DeliveryRow.status == DeliveryStatus.ACCEPTED
+    return _count(tx, DeliveryRow.edition_id == edition_id, accepted, DeliveryRow.relay == "")
+
+
+def of_other_variants(tx: Tx, edition_id: int) -> int:
+    """Deliveries whose variant is not of their edition: there should be none."""
+    own = select(VariantRow.id).where(VariantRow.edition_id == edition_id)
+    return _count(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.variant_id.not_in(own))
+
+
+def behind_cursor(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus]) -> int:
+    """Deliveries in these statuses whose subscription's cursor lies before them: they would be sent again."""
+    before = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.settled_seq < DeliveryRow.to_seq)
+    return _count(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), before)
+
+
+def overlapping(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus]) -> int:
+    """Deliveries in these statuses whose numbers another edition of the feed covered for the same subscription."""
+    other = aliased(DeliveryRow)
+    shared = exists().where(
+        other.subscription_id == DeliveryRow.subscription_id,
+        other.id != DeliveryRow.id,
+        other.status.in_(statuses),
+        other.from_seq < DeliveryRow.to_seq,
+        other.to_seq > DeliveryRow.from_seq,
+    )
+    return _count(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), shared)

@@ -1,0 +1,210 @@
+"""Items, their origins, and their numbers in feeds (promise 4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, func, insert, select, update
+
+from pipeline.models import Attachment, CandidateItem, FeedItem, Image, Item, ItemStatus, KnownItem, Precision
+from pipeline.store import feeds, upsert
+from pipeline.store.database import Tx
+from pipeline.store.schema import DeliveryRow, EditionRow, FeedItemRow, FeedSourceRow, ItemOriginRow, ItemRow, SourceRow
+
+_PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """An item as ``gazet items list`` shows it; ``numbers`` maps feeds to its number there."""
+
+    id: int
+    status: ItemStatus
+    title: str
+    url: str
+    published_at: datetime
+    numbers: dict[str, int]
+
+
+def known(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
+    """The items this source is known to have brought under any of these keys."""
+    found: dict[str, KnownItem] = {}
+    columns = (ItemOriginRow.key, ItemRow.id, ItemRow.content_hash)
+    query = select(*columns).join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(ItemOriginRow.source_id == source_id)
+    listed = sorted(set(keys))
+    for start in range(0, len(listed), _BATCH):  # SQLite takes a limited number of parameters
+        for key, item_id, content_hash in tx.execute(query.where(ItemOriginRow.key.in_(listed[start : start + _BATCH]))):
+            found[key] = KnownItem(item_id, content_hash)
+    return found
+
+
+def add(tx: Tx, source_id: int, source_url: str, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
+    """Store a new item and how its source names it; returns its id. The identity is permanent from here on."""
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{source_url}\n{candidate.keys[0]}").urn
+    values = _content(candidate, now) | {"identity": identity, "status": status, "first_seen_at": now}
+    if candidate.published is None:
+        values |= {"published_at": now, "published_precision": Precision.TIME, "date_text": ""}
+    item_id: int = tx.execute(insert(ItemRow).values(values).returning(ItemRow.id)).scalar_one()
+    add_keys(tx, source_id, item_id, candidate.keys)
+    return item_id
+
+
+def add_keys(tx: Tx, source_id: int, item_id: int, keys: Sequence[str]) -> None:
+    """Remember every key under which this source names the item."""
+    upsert.ignore(tx, ItemOriginRow, [{"source_id": source_id, "key": key, "item_id": item_id} for key in keys])
+
+
+def change(tx: Tx, item_id: int, candidate: CandidateItem, now: datetime) -> None:
+    """The source shows the item differently now; identity, numbers and the date first seen stay."""
+    values = _content(candidate, now)
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
+
+
+def _content(candidate: CandidateItem, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(candidate, name) for name in ("url", "title", "kicker", "summary", "content_html")}
+    values |= {"authors": list(candidate.authors), "categories": list(candidate.categories), "language": candidate.language}
+    values |= {"image": asdict(candidate.image) if candidate.image else None, "content_hash": candidate.content_hash}
+    values["attachments"] = [asdict(attachment) for attachment in candidate.attachments]
+    values["updated_at"] = candidate.updated.at if candidate.updated else now
+    if candidate.published:
+        values |= {"published_at": candidate.published.at, "published_precision": candidate.published.precision}
+        values["date_text"] = candidate.published.text
+    return values
+
+
+def release(tx: Tx, slug: str, item_ids: Sequence[int], mailed: set[int], now: datetime) -> None:
+    """Give the items the next numbers of the feed, in this order, under the feed's row lock."""
+    if not item_ids:
+        return
+    first = feeds.lock(tx, slug).next_seq
+    rows = [
+        {"feed": slug, "seq": first + index, "item_id": item_id, "mailed": item_id in mailed, "released_at": now}
+        for index, item_id in enumerate(item_ids)
+    ]
+    tx.execute(insert(FeedItemRow), rows)
+    feeds.set_next_seq(tx, slug, first + len(item_ids))
+
+
+def after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]:
+    """The feed's released items with a number above ``seq`` and at most ``up_to``, in that order."""
+    query = _feed_items(slug).where(FeedItemRow.seq > seq, FeedItemRow.seq <= up_to).order_by(FeedItemRow.seq)
+    return [_feed_item(row) for row in tx.execute(query)]
+
+
+def newest(tx: Tx, slug: str, count: int) -> list[FeedItem]:
+    """The feed's last released items, newest first by date; numbers decide which ones belong."""
+    rows = tx.execute(_feed_items(slug).order_by(FeedItemRow.seq.desc()).limit(count))
+    return sorted((_feed_item(row) for row in rows), key=lambda listed: (listed.item.published_at, listed.seq), reverse=True)
+
+
+def seq_before_newest_mailed(tx: Tx, slug: str, count: int) -> int:
+    """The cursor of a new subscription: just before the latest ``count`` mailable items (promise 4)."""
+    top = feeds.state(tx, slug).next_seq - 1
+    if count == 0:
+        return top
+    query = select(FeedItemRow.seq).join(ItemRow, ItemRow.id == FeedItemRow.item_id)
+    query = query.where(FeedItemRow.feed == slug, FeedItemRow.mailed, ItemRow.status == ItemStatus.RELEASED)
+    latest = tx.execute(query.order_by(FeedItemRow.seq.desc()).limit(count)).scalars().all()
+    return min(latest) - 1 if latest else top
+
+
+def _feed_items(slug: str) -> Select[Any]:
+    query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *ItemRow.__table__.columns)
+    query = query.join(ItemRow, ItemRow.id == FeedItemRow.item_id)
+    return query.where(FeedItemRow.feed == slug, FeedItemRow.withdrawn_at.is_(None), ItemRow.status == ItemStatus.RELEASED)
+
+
+def _feed_item(row: Any) -> FeedItem:
+    item = Item(
+        **{name: getattr(row, name) for name in _PLAIN},
+        published_precision=Precision(row.published_precision),
+        authors=tuple(row.authors),
+        categories=tuple(row.categories),
+        image=Image(**row.image) if row.image else None,
+        attachments=tuple(Attachment(**values) for values in row.attachments),
+        language=row.language,
+        status=ItemStatus(row.status),
+        content_hash=row.content_hash,
+    )
+    return FeedItem(seq=row.seq, mailed=row.mailed, released_at=row.released_at, item=item)
+
+
+def listing(tx: Tx, *, slug: str | None = None, status: ItemStatus | None = None, limit: int = 50) -> list[ListedItem]:
+    """Items for a person to look through, newest first; held ones have no number."""
+    query = select(ItemRow.id, ItemRow.status, ItemRow.title, ItemRow.url, ItemRow.published_at)
+    if status:
+        query = query.where(ItemRow.status == status)
+    if slug:
+        query = query.where(ItemRow.id.in_(_ids_of_feed(slug)))
+    rows = tx.execute(query.order_by(ItemRow.published_at.desc(), ItemRow.id.desc()).limit(limit)).all()
+    numbers: dict[int, dict[str, int]] = {}
+    places = select(FeedItemRow.item_id, FeedItemRow.feed, FeedItemRow.seq).where(FeedItemRow.item_id.in_([row.id for row in rows]))
+    for item_id, feed, seq in tx.execute(places):
+        numbers.setdefault(item_id, {})[feed] = seq
+    return [
+        ListedItem(row.id, ItemStatus(row.status), row.title, row.url, row.published_at, numbers.get(row.id, {})) for row in rows
+    ]
+
+
+def _ids_of_feed(slug: str) -> Select[Any]:
+    origins = select(ItemOriginRow.item_id).join(FeedSourceRow, FeedSourceRow.source_id == ItemOriginRow.source_id)
+    return origins.where(FeedSourceRow.feed == slug)
+
+
+def status_of(tx: Tx, item_id: int) -> ItemStatus | None:
+    """None when there is no such item."""
+    found = tx.execute(select(ItemRow.status).where(ItemRow.id == item_id)).scalar()
+    return ItemStatus(found) if found else None
+
+
+def set_status(tx: Tx, item_id: int, status: ItemStatus, now: datetime) -> None:
+    """A withdrawn item keeps its number and leaves the feeds."""
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(status=status))
+    if status is ItemStatus.WITHDRAWN:
+        tx.execute(update(FeedItemRow).where(FeedItemRow.item_id == item_id).values(withdrawn_at=now))
+
+
+def feeds_of(tx: Tx, item_id: int) -> list[str]:
+    """The feeds in which a released item belongs: those that read one of its sources now."""
+    query = select(FeedSourceRow.feed).join(ItemOriginRow, ItemOriginRow.source_id == FeedSourceRow.source_id)
+    query = query.where(ItemOriginRow.item_id == item_id, FeedSourceRow.active)
+    return list(tx.execute(query.distinct().order_by(FeedSourceRow.feed)).scalars())
+
+
+def covered_by(tx: Tx, item_id: int) -> str | None:
+    """The label of an edition that has decided this item for somebody, if there is one."""
+    query = select(EditionRow.label).join(DeliveryRow, DeliveryRow.edition_id == EditionRow.id)
+    query = query.join(FeedItemRow, FeedItemRow.feed == EditionRow.feed)
+    query = query.where(
+        FeedItemRow.item_id == item_id, DeliveryRow.from_seq < FeedItemRow.seq, DeliveryRow.to_seq >= FeedItemRow.seq
+    )
+    return tx.execute(query.limit(1)).scalar()
+
+
+def forget_numbers(tx: Tx, item_id: int) -> None:
+    """A held item gives its numbers back; they are never given to another (``next_seq`` only grows)."""
+    tx.execute(delete(FeedItemRow).where(FeedItemRow.item_id == item_id))
+
+
+def counts(tx: Tx) -> dict[ItemStatus, int]:
+    """How many items there are in each status."""
+    rows = tx.execute(select(ItemRow.status, func.count()).group_by(ItemRow.status))
+    return {ItemStatus(status): count for status, count in rows}
+
+
+def held_by_source(tx: Tx) -> dict[str, int]:
+    """How many items of each source wait for a person, by URL."""
+    query = select(SourceRow.url, func.count(ItemRow.id.distinct())).join(ItemOriginRow, ItemOriginRow.source_id == SourceRow.id)
+    query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(ItemRow.status == ItemStatus.HELD)
+    return {row[0]: row[1] for row in tx.execute(query.group_by(SourceRow.url))}
+
+
+def count_in(tx: Tx, slug: str) -> int:
+    """How many items the feed shows or has shown, withdrawn ones left out."""
+    query = select(func.count()).select_from(FeedItemRow).where(FeedItemRow.feed == slug, FeedItemRow.withdrawn_at.is_(None))
+    return int(tx.execute(query).scalar_one())

@@ -1,0 +1,390 @@
+"""The tables, one schema for SQLite and PostgreSQL (DESIGN §5).
+
+Status words are text with CHECK; times go through ``UtcDateTime``. Editions, variants, subscribers and subscriptions have
+random 63-bit identities, never counters: after a restore a new row can never be taken for one that a mail already names.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from pipeline.models import Cadence, DeliveryStatus, EditionStatus, ItemStatus, SourceState, SubscriptionStatus
+
+
+def new_id() -> int:
+    """A random identity of 63 bits, not 0."""
+    return secrets.randbits(62) + 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out; SQLite itself would return naive ones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuses naive datetimes: they would mean another moment on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime reached the store: {value!r}")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Always aware, always UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Constraints get predictable names, which batch migrations on SQLite need."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[Any]: JSON(), bytes: LargeBinary}  # noqa: RUF012
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """The condition of a partial index, in both dialects."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+class SiteRow(Base):
+    """One row, id 1."""
+
+    __tablename__ = "site"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class FeedRow(Base):
+    """A feed; its row is the feed's lock. ``written_hash`` says what the files on disk should be."""
+
+    __tablename__ = "feeds"
+    slug: Mapped[str] = mapped_column(String(64), primary_key=True)
+    next_seq: Mapped[int] = mapped_column(Integer, default=1)
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    input_hash: Mapped[str] = mapped_column(String(64), default="")
+    written_hash: Mapped[str] = mapped_column(String(64), default="")
+    changed_at: Mapped[datetime | None]
+
+
+class SourceRow(Base):
+    """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte."""
+
+    __tablename__ = "sources"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    url: Mapped[str] = mapped_column(Text, unique=True)
+    state: Mapped[str] = mapped_column(String(16), default=SourceState.OK)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    rule: Mapped[str] = mapped_column(Text, default="")
+    etag: Mapped[str] = mapped_column(Text, default="")
+    last_modified: Mapped[str] = mapped_column(Text, default="")
+    settings_hash: Mapped[str] = mapped_column(String(64), default="")
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    collected_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime | None]
+    __table_args__ = (_one_of("state", SourceState),)
+
+
+class FeedSourceRow(Base):
+    """Which sources a feed is made of; a pair that leaves the settings keeps its row with ``active`` off."""
+
+    __tablename__ = "feed_sources"
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"), primary_key=True)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"), primary_key=True)
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    collected_at: Mapped[datetime | None]
+
+
+class ItemRow(Base):
+    """One normalised item; ``identity`` is permanent and shows in the published feeds."""
+
+    __tablename__ = "items"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    identity: Mapped[str] = mapped_column(Text, unique=True)
+    url: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    kicker: Mapped[str] = mapped_column(Text)
+    summary: Mapped[str] = mapped_column(Text)
+    content_html: Mapped[str] = mapped_column(Text)
+    published_at: Mapped[datetime]
+    published_precision: Mapped[str] = mapped_column(String(8))
+    date_text: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime]
+    first_seen_at: Mapped[datetime]
+    authors: Mapped[list[Any]]
+    categories: Mapped[list[Any]]
+    image: Mapped[dict[str, Any] | None]
+    attachments: Mapped[list[Any]]
+    language: Mapped[str] = mapped_column(String(35))
+    status: Mapped[str] = mapped_column(String(16))
+    content_hash: Mapped[str] = mapped_column(String(64))
+    __table_args__ = (
+        _one_of("status", ItemStatus),
+        Index("ix_items_held", "id", **_only("status = 'held'")),
+    )
+
+
+class ItemOriginRow(Base):
+    """Under which key (``guid:…``, ``url:…``) an item is known at a source."""
+
+    __tablename__ = "item_origins"
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), index=True)
+
+
+class FeedItemRow(Base):
+    """An item's number in a feed, given at release under the feed's row lock, never given twice."""
+
+    __tablename__ = "feed_items"
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), index=True)
+    mailed: Mapped[bool] = mapped_column(Boolean)
+    released_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    __table_args__ = (UniqueConstraint("feed", "item_id"),)
+
+
+class ScheduleRow(Base):
+    """One row per rhythm and feed; ``next_due_at`` NULL for instant, which is due when an item is released."""
+
+    __tablename__ = "schedules"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"))
+    cadence: Mapped[str] = mapped_column(String(8))
+    weekday: Mapped[int] = mapped_column(Integer)
+    day: Mapped[int] = mapped_column(Integer)
+    time: Mapped[str] = mapped_column(String(5))
+    zone: Mapped[str] = mapped_column(String(64))
+    next_due_at: Mapped[datetime | None] = mapped_column(index=True)
+    __table_args__ = (UniqueConstraint("feed", "cadence", "weekday", "day", "time", "zone"), _one_of("cadence", Cadence))
+
+
+class ChoiceRow(Base):
+    """What subscribers want, de-duplicated by ``hash``."""
+
+    __tablename__ = "choices"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    topics: Mapped[list[Any]]
+    words: Mapped[list[Any]]
+    language: Mapped[str] = mapped_column(String(35))
+    format: Mapped[str] = mapped_column(String(8))
+
+
+class SubscriberRow(Base):
+    """A person's address; ``folded`` is what two spellings of one mailbox share."""
+
+    __tablename__ = "subscribers"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    address: Mapped[str] = mapped_column(Text)
+    folded: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+
+
+class SubscriptionRow(Base):
+    """Subscriber × feed; all items up to ``settled_seq`` are decided for it."""
+
+    __tablename__ = "subscriptions"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    subscriber_id: Mapped[int] = mapped_column(Id, ForeignKey("subscribers.id"))
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"))
+    schedule_id: Mapped[int] = mapped_column(Id, ForeignKey("schedules.id"))
+    choice_id: Mapped[int] = mapped_column(Id, ForeignKey("choices.id"))
+    status: Mapped[str] = mapped_column(String(16))
+    snoozed_until: Mapped[datetime | None]
+    settled_seq: Mapped[int] = mapped_column(Integer)
+    changed_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "feed"),
+        _one_of("status", SubscriptionStatus),
+        # The group-by of an opening reads this index alone.
+        Index("ix_subscriptions_due", "schedule_id", "status", "settled_seq", "choice_id"),
+    )
+
+
+class EditionRow(Base):
+    """What one feed sends at one moment; everything a retry needs is frozen here or in its variants."""
+
+    __tablename__ = "editions"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"))
+    due_at: Mapped[datetime]
+    opened_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    label: Mapped[str] = mapped_column(String(100), unique=True)
+    status: Mapped[str] = mapped_column(String(16), default=EditionStatus.SENDING)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    base_url: Mapped[str] = mapped_column(Text)
+    message_id_domain: Mapped[str] = mapped_column(Text)
+    envelope_from: Mapped[str] = mapped_column(Text)
+    unsubscribe_mail: Mapped[str] = mapped_column(Text)
+    uncertain: Mapped[str] = mapped_column(String(8))
+    audience: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (UniqueConstraint("feed", "due_at"), _one_of("status", EditionStatus))
+
+
+class VariantRow(Base):
+    """The bytes of an edition for one content, language and format; never rendered again."""
+
+    __tablename__ = "variants"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    edition_id: Mapped[int] = mapped_column(Id, ForeignKey("editions.id"))
+    content_key: Mapped[str] = mapped_column(String(64))
+    items: Mapped[list[Any]]
+    more: Mapped[int] = mapped_column(Integer)
+    language: Mapped[str] = mapped_column(String(35))
+    format: Mapped[str] = mapped_column(String(8))
+    subject: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text)
+    bytes: Mapped[bytes]
+    archived: Mapped[bool] = mapped_column(Boolean, default=False)
+    __table_args__ = (UniqueConstraint("edition_id", "content_key"),)
+
+
+class DeliveryRow(Base):
+    """One edition to one subscription, with the name and address as frozen at opening."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    edition_id: Mapped[int] = mapped_column(Id, ForeignKey("editions.id"))
+    subscription_id: Mapped[int] = mapped_column(Id, ForeignKey("subscriptions.id"), index=True)
+    variant_id: Mapped[int] = mapped_column(Id, ForeignKey("variants.id"))
+    from_seq: Mapped[int] = mapped_column(Integer)
+    to_seq: Mapped[int] = mapped_column(Integer)
+    address: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    relay: Mapped[str] = mapped_column(String(64), default="")
+    status: Mapped[str] = mapped_column(String(16), default=DeliveryStatus.QUEUED)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_at: Mapped[datetime | None]
+    lease: Mapped[str] = mapped_column(Text, default="")
+    lease_until: Mapped[datetime | None]
+    reply: Mapped[str] = mapped_column(Text, default="")
+    uncertain_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("edition_id", "subscription_id"),
+        _one_of("status", DeliveryStatus),
+        Index("ix_deliveries_edition_status", "edition_id", "status"),
+        # Partial, ordered by id inside one status: claiming walks it from the front (DESIGN §6 measured the exact predicate).
+        Index("ix_deliveries_queued", "edition_id", "id", **_only("status = 'queued'")),
+        Index("ix_deliveries_deferred", "next_at", **_only("status = 'deferred'")),
+        Index("ix_deliveries_sending", "id", **_only("status = 'sending'")),
+        Index("ix_deliveries_uncertain", "uncertain_at", **_only("uncertain_at IS NOT NULL")),
+    )
+
+
+class NoticeRow(Base):
+    """A single mail that is no edition; ``dedupe_key`` makes asking twice harmless."""
+
+    __tablename__ = "notices"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    recipient: Mapped[str] = mapped_column(Text)
+    dedupe_key: Mapped[str] = mapped_column(Text, unique=True)
+    status: Mapped[str] = mapped_column(String(16), default=DeliveryStatus.QUEUED)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_at: Mapped[datetime | None]
+    lease: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (_one_of("status", DeliveryStatus),)
+
+
+class RelayRow(Base):
+    """What is remembered of a relay: paused with a reason, unreachable until, tested with which settings."""
+
+    __tablename__ = "relays"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    retry_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    tested_settings_hash: Mapped[str] = mapped_column(String(64), default="")
+
+
+class SuppressionRow(Base):
+    """An address that is never written to again, as a keyed hash, so that erasing a person keeps it."""
+
+    __tablename__ = "suppressions"
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class ConsentRow(Base):
+    """Append-only evidence of joining and leaving."""
+
+    __tablename__ = "consents"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(Id, ForeignKey("subscriptions.id"), index=True)
+    at: Mapped[datetime]
+    action: Mapped[str] = mapped_column(String(32))
+    evidence: Mapped[str] = mapped_column(Text)
+
+
+class RunRow(Base):
+    """One tick or one job by hand: when, and what it did."""
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    process: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    detail: Mapped[dict[str, Any]]
+    __table_args__ = (Index("ix_runs_kind", "kind", "id"),)
+
+
+class ProblemRow(Base):
+    """Something that needs a person, until it is mended. ``reported_at``: said once already, so cron stays quiet."""
+
+    __tablename__ = "problems"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    what: Mapped[str] = mapped_column(Text)
+    fix: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime]
+    reported_at: Mapped[datetime | None]

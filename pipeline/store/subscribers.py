@@ -1,0 +1,209 @@
+"""Subscribers and their subscriptions: joining, leaving, and who is suppressed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Label, func, insert, or_, select, update
+
+from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
+from pipeline.store import upsert
+from pipeline.store.database import Tx
+from pipeline.store.schema import (
+    ChoiceRow,
+    ConsentRow,
+    ScheduleRow,
+    SubscriberRow,
+    SubscriptionRow,
+    SuppressionRow,
+    new_id,
+)
+
+OPTED_OUT = (SubscriptionStatus.UNSUBSCRIBED, SubscriptionStatus.BOUNCED, SubscriptionStatus.COMPLAINED)
+
+_RECORD = (
+    SubscriptionRow.id,
+    SubscriberRow.address,
+    SubscriberRow.name,
+    SubscriptionRow.feed,
+    SubscriptionRow.status,
+    SubscriptionRow.settled_seq,
+    ScheduleRow.cadence,
+    ScheduleRow.weekday,
+    ScheduleRow.day,
+    ScheduleRow.time,
+    ScheduleRow.zone,
+    ScheduleRow.next_due_at,
+    ChoiceRow.topics,
+    ChoiceRow.words,
+    ChoiceRow.language,
+    ChoiceRow.format,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """A subscription with everything a list or an export shows."""
+
+    id: int
+    address: str
+    name: str
+    feed: str
+    status: SubscriptionStatus
+    settled_seq: int
+    rhythm: Rhythm
+    choice: Choice
+    next_due_at: datetime | None
+    consent: str = ""
+
+
+def fold(address: str) -> str:
+    """Two spellings of one mailbox fold to one text; the local part's case is ignored as all providers do."""
+    return address.casefold()
+
+
+def subscriber(tx: Tx, address: str, name: str, now: datetime) -> int:
+    """The subscriber with this address, made when new; returns its id. A name is only filled in, never emptied."""
+    row = tx.execute(select(SubscriberRow.id, SubscriberRow.name).where(SubscriberRow.folded == fold(address))).first()
+    if row is None:
+        values = {"id": new_id(), "address": address, "folded": fold(address), "name": name, "created_at": now}
+        return int(tx.execute(insert(SubscriberRow).values(values).returning(SubscriberRow.id)).scalar_one())
+    if name and name != row.name:
+        tx.execute(update(SubscriberRow).where(SubscriberRow.id == row.id).values(name=name))
+    return int(row.id)
+
+
+def schedule(tx: Tx, feed: str, rhythm: Rhythm, next_due_at: datetime | None) -> int:
+    """The feed's schedule for this rhythm, made with ``next_due_at`` when new; returns its id."""
+    values = {"feed": feed, "cadence": rhythm.cadence, "weekday": rhythm.weekday, "day": rhythm.day}
+    values |= {"time": rhythm.time, "zone": rhythm.zone}
+    upsert.ignore(tx, ScheduleRow, [values | {"next_due_at": next_due_at}])
+    query = select(ScheduleRow.id).filter_by(**values)
+    return int(tx.execute(query).scalar_one())
+
+
+def choice(tx: Tx, wanted: Choice) -> int:
+    """The row for this choice, made when new; returns its id."""
+    values = {
+        "topics": sorted(wanted.topics),
+        "words": sorted(wanted.words),
+        "language": wanted.language,
+        "format": wanted.format,
+    }
+    digest = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    upsert.ignore(tx, ChoiceRow, [values | {"hash": digest}])
+    return int(tx.execute(select(ChoiceRow.id).where(ChoiceRow.hash == digest)).scalar_one())
+
+
+def subscription_of(tx: Tx, subscriber_id: int, feed: str) -> tuple[int, SubscriptionStatus] | None:
+    """The id and status of this person's subscription to the feed, None where there is none."""
+    query = select(SubscriptionRow.id, SubscriptionRow.status)
+    row = tx.execute(query.where(SubscriptionRow.subscriber_id == subscriber_id, SubscriptionRow.feed == feed)).first()
+    return (row.id, SubscriptionStatus(row.status)) if row else None
+
+
+def subscribe(
+    tx: Tx,
+    *,
+    subscriber_id: int,
+    feed: str,
+    schedule_id: int,
+    choice_id: int,
+    status: SubscriptionStatus,
+    settled_seq: int,
+    now: datetime,
+) -> int:
+    """Add a subscription; returns its id."""
+    values = {"id": new_id(), "subscriber_id": subscriber_id, "feed": feed, "schedule_id": schedule_id, "choice_id": choice_id}
+    values |= {"status": status, "settled_seq": settled_seq, "changed_at": now}
+    return int(tx.execute(insert(SubscriptionRow).values(values).returning(SubscriptionRow.id)).scalar_one())
+
+
+def rearrange(tx: Tx, subscription_id: int, *, schedule_id: int, choice_id: int, now: datetime) -> bool:
+    """Another rhythm or choice, if it differs; ``settled_seq`` stays, so nothing is lost or repeated (promise 4)."""
+    other = or_(SubscriptionRow.schedule_id != schedule_id, SubscriptionRow.choice_id != choice_id)
+    query = update(SubscriptionRow).where(SubscriptionRow.id == subscription_id, other)
+    return bool(tx.execute(query.values(schedule_id=schedule_id, choice_id=choice_id, changed_at=now)).rowcount)
+
+
+def leave(tx: Tx, subscription_id: int, status: SubscriptionStatus, now: datetime) -> None:
+    """The subscription ends; a delivery not yet on the wire becomes suppressed when it is claimed."""
+    tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(status=status, changed_at=now))
+
+
+def add_consent(tx: Tx, subscription_id: int, action: str, evidence: str, now: datetime) -> None:
+    """Evidence is only ever added."""
+    tx.execute(insert(ConsentRow).values(subscription_id=subscription_id, at=now, action=action, evidence=evidence))
+
+
+def suppress(tx: Tx, address_hash: str, reason: str, now: datetime) -> None:
+    """Never write to this address again, whatever is imported later."""
+    upsert.ignore(tx, SuppressionRow, [{"address_hash": address_hash, "reason": reason, "created_at": now}])
+
+
+def suppressed(tx: Tx, address_hash: str) -> bool:
+    """Whether the address is on the suppression list."""
+    return tx.execute(select(SuppressionRow.address_hash).where(SuppressionRow.address_hash == address_hash)).first() is not None
+
+
+def bounce(tx: Tx, address: str, now: datetime) -> None:
+    """The mailbox does not exist: all subscriptions of the address end."""
+    who = select(SubscriberRow.id).where(SubscriberRow.folded == fold(address)).scalar_subquery()
+    active = SubscriptionRow.status.not_in(OPTED_OUT)
+    query = update(SubscriptionRow).where(SubscriptionRow.subscriber_id == who, active)
+    tx.execute(query.values(status=SubscriptionStatus.BOUNCED, changed_at=now))
+
+
+def records(tx: Tx, *, feed: str | None = None, address: str | None = None) -> Iterator[SubscriptionRecord]:
+    """Subscriptions with address, rhythm and choice, ordered by feed and address; streamed."""
+    query = (
+        select(*_RECORD, _last_consent())
+        .select_from(SubscriptionRow)
+        .join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
+        .join(ScheduleRow, ScheduleRow.id == SubscriptionRow.schedule_id)
+        .join(ChoiceRow, ChoiceRow.id == SubscriptionRow.choice_id)
+    )
+    if feed:
+        query = query.where(SubscriptionRow.feed == feed)
+    if address:
+        query = query.where(SubscriberRow.folded == fold(address))
+    query = query.order_by(SubscriptionRow.feed, SubscriberRow.folded).execution_options(yield_per=1000)
+    for row in tx.execute(query):
+        yield SubscriptionRecord(
+            row.id,
+            row.address,
+            row.name,
+            row.feed,
+            SubscriptionStatus(row.status),
+            row.settled_seq,
+            Rhythm(Cadence(row.cadence), row.weekday, row.day, row.time, row.zone),
+            Choice(tuple(row.topics), tuple(row.words), row.language, row.format),
+            row.next_due_at,
+            row.consent or "",
+        )
+
+
+def _last_consent() -> Label[Any]:
+    latest = select(func.max(ConsentRow.id)).where(ConsentRow.subscription_id == SubscriptionRow.id, ConsentRow.action == "joined")
+    return select(ConsentRow.evidence).where(ConsentRow.id == latest.scalar_subquery()).scalar_subquery().label("consent")
+
+
+def counts(tx: Tx) -> dict[str, dict[SubscriptionStatus, int]]:
+    """How many subscriptions each feed has in each status."""
+    found: dict[str, dict[SubscriptionStatus, int]] = {}
+    query = select(SubscriptionRow.feed, SubscriptionRow.status, func.count()).group_by(
+        SubscriptionRow.feed, SubscriptionRow.status
+    )
+    for feed, status, count in tx.execute(query):
+        found.setdefault(feed, {})[SubscriptionStatus(status)] = count
+    return found
+
+
+def any_subscription(tx: Tx) -> bool:
+    """Whether anybody has ever subscribed here."""
+    return tx.execute(select(SubscriptionRow.id).limit(1)).first() is not None
