@@ -1,0 +1,20 @@
+"""The permanent names of feeds and entries. They must never change: a reader shows a renamed entry as a new one."""
+
+from __future__ import annotations
+
+from uuid import NAMESPACE_URL, uuid5
+
+from pipeline.models import FeedDocument, Item
+
+
+def entry_id(item: Item) -> str:
+    """The item's ``urn:uuid:`` (RFC 4122 §4.3, version 5), the same in every format and feed and on every host.
+
+    It depends on ``item.identity`` alone, so neither a new address of this site nor of the article changes it.
+    """
+    return uuid5(NAMESPACE_URL, item.identity).urn
+
+
+def feed_id(document: FeedDocument) -> str:
+    """The feed's ``urn:uuid:``, from the site's address and the slug."""
+    return uuid5(NAMESPACE_URL, f"{document.base_url}/feeds/{document.slug}").urn

@@ -1,0 +1,106 @@
+import errno
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PublishError
+from pipeline.publish.files import file_hash, publish_files, write_atomic
+
+AT = datetime(2019, 5, 28, 6, 0, tzinfo=UTC)
+LATER = AT + timedelta(days=1)
+
+
+def modified(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_with_the_time_of_its_content_and_for_all_to_read(tmp_path):
+    path = tmp_path / "a" / "b.rss"
+    write_atomic(path, b"news", AT)
+    assert (path.read_bytes(), modified(path), path.stat().st_mode & 0o777) == (b"news", AT, 0o644)
+
+
+def test_an_unchanged_file_is_not_touched(tmp_path):
+    publish_files(tmp_path, "po", {"rss": b"news", "json": b"{}"}, AT)
+    before = {name: (tmp_path / name).stat().st_ino for name in names(tmp_path)}
+    publish_files(tmp_path, "po", {"rss": b"news", "json": b"{}"}, AT)
+    assert {name: (tmp_path / name).stat().st_ino for name in names(tmp_path)} == before
+    assert set(before) == {"po.rss", "po.json"}
+
+
+@pytest.mark.parametrize("harm", ["missing", "other bytes", "other time"])
+def test_a_file_that_is_missing_or_differs_is_written_again_with_the_stored_time(tmp_path, harm):
+    publish_files(tmp_path, "po", {"rss": b"news"}, AT)
+    path = tmp_path / "po.rss"
+    if harm == "missing":
+        path.unlink()
+    elif harm == "other bytes":
+        path.write_bytes(b"junk")
+        os.utime(path, (AT.timestamp(), AT.timestamp()))
+    else:
+        os.utime(path, (1, 1))
+    publish_files(tmp_path, "po", {"rss": b"news"}, AT)
+    assert (path.read_bytes(), modified(path)) == (b"news", AT)
+
+
+def test_fractions_of_a_second_do_not_make_a_file_look_changed(tmp_path):
+    at = AT + timedelta(microseconds=654_321)
+    publish_files(tmp_path, "po", {"rss": b"news"}, at)
+    inode = (tmp_path / "po.rss").stat().st_ino
+    publish_files(tmp_path, "po", {"rss": b"news"}, at)
+    assert (tmp_path / "po.rss").stat().st_ino == inode
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_full_or_broken_disk_leaves_every_old_file_and_nothing_else(tmp_path, monkeypatch, code, failing):
+    publish_files(tmp_path, "po", {"rss": b"old", "atom": b"old", "json": b"old"}, AT)
+    calls = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == failing:
+            raise OSError(code, os.strerror(code))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(PublishError) as caught:
+        publish_files(tmp_path, "po", {"rss": b"new", "atom": b"new", "json": b"new"}, LATER)
+    assert os.strerror(code) in str(caught.value)
+    assert caught.value.retryable
+    assert names(tmp_path) == ["po.atom", "po.json", "po.rss"]
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"old"}
+    assert {modified(path) for path in tmp_path.iterdir()} == {AT}
+
+
+def test_a_folder_that_cannot_be_made_is_a_publish_error_that_names_the_file(tmp_path):
+    (tmp_path / "public").write_text("a file where the folder should be")
+    with pytest.raises(PublishError, match=r"po\.rss"):
+        write_atomic(tmp_path / "public" / "po.rss", b"news", AT)
+    with pytest.raises(PublishError, match=r"po\.rss"):
+        publish_files(tmp_path / "public", "po", {"rss": b"news"}, AT)
+
+
+def test_the_new_files_are_on_the_disk_before_the_first_old_one_is_replaced(tmp_path, monkeypatch):
+    steps = []
+    real_fsync, real_replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("sync"), real_fsync(descriptor))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, target: (steps.append("replace"), real_replace(self, target))[1])
+    publish_files(tmp_path, "po", {"rss": b"a", "atom": b"b"}, AT)
+    assert steps == ["sync", "sync", "replace", "replace", "sync"]
+
+
+def test_the_hash_of_a_file_tells_its_bytes_and_none_that_it_is_missing(tmp_path):
+    path = tmp_path / "po.rss"
+    assert file_hash(path) is None
+    path.write_bytes(b"abc")
+    assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(PublishError):
+        file_hash(tmp_path)

@@ -1,0 +1,283 @@
+"""Each published format against its specification, on items that are as hard as the web's."""
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from uuid import UUID
+
+import feedparser
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from selectolax.lexbor import LexborHTMLParser
+
+from pipeline.models import Attachment, Image, Precision
+from pipeline.publish import FORMATS, render_all
+from pipeline.texts import Texts
+from tests.factories import NOW, make_feed_document, make_feed_item
+
+TEXTS = Texts(None)
+ATOM = "{http://www.w3.org/2005/Atom}"
+MEDIA = "{http://search.yahoo.com/mrss/}"
+CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
+CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
+
+HARD = (
+    {"title": "Bel\x07 en\x00 NUL \x85 \ud800 \ufffe \ufdd0 klaar", "summary": "a\x0bb\x1fc"},
+    {"title": "Emoji ❤️ 👩🏽‍🏫 é e\u0301", "categories": ("Nieuws", " ", "Nieuws", "👩")},
+    {"title": "خبر عاجل <b>‏", "summary": "1 < 2 && 3 > 2 &amp; <i>x</i>", "language": "ar"},
+    {"title": "Einde ]]> van CDATA", "content_html": "<p>]]&gt; ]]> \x08 <b>ja</b></p>"},
+    {"title": "", "summary": "Zonder titel, met tekst.", "url": ""},
+    {"title": "", "summary": "", "content_html": "<p>Alleen inhoud</p>"},
+    {"title": "Kaal", "summary": "", "content_html": "", "url": "", "categories": ()},
+    {
+        "title": "Bijlagen",
+        "attachments": (
+            Attachment("https://example.org/é.pdf", "application/pdf", 1234, "Rapport"),
+            Attachment("https://example.org/b.mp3", "", 0),
+            Attachment("https://example.org/b.mp3", "audio/mpeg", 5),
+            Attachment("javascript:alert(1)", "text/html", 5),
+        ),
+        "authors": ("Jan Jansen", "", "Eva"),
+        "image": Image("https://example.org/i.png", "alt", 640, 480),
+    },
+    {"title": "IDN", "url": "https://nieuws.münchen.example/straße & zo/?q=ü#één", "published_precision": Precision.TIME},
+    {"title": "Zelfde moment", "updated_at": datetime(2019, 5, 22, 10, 0, 0, 7, tzinfo=UTC)},
+    {"title": "A" * 5000, "summary": "x " * 5000},
+)
+
+
+@pytest.fixture(scope="module")
+def document():
+    return make_feed_document([make_feed_item(seq, **changes) for seq, changes in enumerate(HARD, 1)][::-1])
+
+
+@pytest.fixture(scope="module")
+def files(document):
+    return render_all(document, TEXTS)
+
+
+@pytest.fixture(scope="module")
+def rss(files):
+    return etree.fromstring(files["rss"]).find("channel")
+
+
+@pytest.fixture(scope="module")
+def atom(files):
+    return etree.fromstring(files["atom"])
+
+
+@pytest.fixture(scope="module")
+def feed(files):
+    return json.loads(files["json"])
+
+
+def by_title(elements, title, tag="title"):
+    return next(element for element in elements if element.findtext(tag) == title)
+
+
+def test_every_format_is_there_and_the_same_document_gives_the_same_bytes(document, files):
+    assert tuple(files) == FORMATS
+    assert render_all(document, Texts(None)) == files
+
+
+@pytest.mark.parametrize("name", ["rss", "atom"])
+def test_a_feed_reader_finds_every_item_newest_first_without_complaint(document, files, name):
+    parsed = feedparser.parse(files[name])
+    assert (bool(parsed.bozo), parsed.version, len(parsed.entries)) == (False, {"rss": "rss20", "atom": "atom10"}[name], len(HARD))
+    assert parsed.entries[-1].title == "Bel en NUL klaar"
+    assert "❤️ 👩🏽‍🏫 é e\u0301" in parsed.entries[-2].title
+    assert parsed.entries[0].link == document.items[0].item.url
+    idn = next(entry for entry in parsed.entries if entry.title == "IDN")
+    assert idn.link == "https://nieuws.xn--mnchen-3ya.example/stra%C3%9Fe%20&%20zo/?q=%C3%BC#%C3%A9%C3%A9n"
+    assert len({entry.id for entry in parsed.entries}) == len(HARD)
+
+
+def test_an_entry_has_the_same_permanent_id_in_every_format(rss, atom, feed):
+    ids = [item.findtext("guid") for item in rss.iter("item")]
+    assert ids == [entry.findtext(f"{ATOM}id") for entry in atom.iter(f"{ATOM}entry")] == [item["id"] for item in feed["items"]]
+    assert all(UUID(found) and found.startswith("urn:uuid:") for found in ids)
+
+
+def test_an_entrys_id_survives_a_new_address_of_the_site_and_of_the_article_and_a_new_title():
+    first = render_all(make_feed_document([make_feed_item(1)]), TEXTS)
+    moved = make_feed_item(1, url="https://elders.example/x", title="Anders")
+    second = render_all(make_feed_document([moved], base_url="https://new.example.com"), TEXTS)
+    for name in ("rss", "atom"):
+        assert feedparser.parse(first[name]).entries[0].id == feedparser.parse(second[name]).entries[0].id
+    # Once published an id must never change: this one is what the algorithm gave in the first version.
+    assert feedparser.parse(first["atom"]).entries[0].id == "urn:uuid:5bb6335f-78e0-5871-a1b5-9fee6f940a79"
+
+
+def test_times_come_from_the_document_and_never_from_the_clock(files, rss, atom):
+    assert parsedate_to_datetime(rss.findtext("lastBuildDate")) == NOW
+    assert parsedate_to_datetime(rss.findtext("pubDate")) == NOW
+    assert datetime.fromisoformat(atom.findtext(f"{ATOM}updated")) == NOW
+    this_year = str(datetime.now(UTC).year).encode()
+    assert not any(this_year in data for data in files.values())
+
+
+def test_rss_names_itself_and_its_page(rss, document):
+    own = rss.find(f"{ATOM}link")
+    assert dict(own.attrib) == {"href": document.urls["rss"], "rel": "self", "type": "application/rss+xml"}
+    assert rss.findtext("link") == document.urls["html"]
+    assert (rss.findtext("language"), rss.findtext("ttl"), rss.findtext("generator")) == ("nl", "60", "Gazet")
+
+
+def test_rss_follows_the_boards_profile(rss):
+    names = [child.tag for child in rss]
+    assert names[names.index("item") :] == ["item"] * len(HARD)
+    for name in ("title", "link", "description", "language", "lastBuildDate", "ttl", "generator", "docs"):
+        assert names.count(name) == 1
+        assert rss.findtext(name).strip()
+    for item in rss.iter("item"):
+        tags = [child.tag for child in item]
+        assert item.findtext("title").strip()
+        assert item.find("guid").get("isPermaLink") == "false"
+        assert tags.count("enclosure") <= 1
+        assert "author" not in tags
+        assert all(child.text.strip() for child in item.iter("category", "description"))
+        if CONTENT in tags:
+            assert tags.index("description") < tags.index(CONTENT)
+        assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000", item.findtext("pubDate"))
+
+
+def test_an_rss_description_is_html_so_plain_text_is_escaped(rss):
+    item = next(item for item in rss.iter("item") if item.findtext("title").startswith("خبر"))
+    assert item.findtext("description") == "1 &lt; 2 &amp;&amp; 3 &gt; 2 &amp;amp; &lt;i&gt;x&lt;/i&gt;"
+
+
+def test_rss_shows_the_first_attachment_as_enclosure_and_the_others_as_media(rss):
+    item = by_title(rss.iter("item"), "Bijlagen")
+    assert dict(item.find("enclosure").attrib) == {
+        "url": "https://example.org/%C3%A9.pdf",
+        "length": "1234",
+        "type": "application/pdf",
+    }
+    assert [dict(media.attrib) for media in item.iter(f"{MEDIA}content")] == [
+        {"url": "https://example.org/b.mp3", "type": "application/octet-stream"}
+    ]
+    assert dict(item.find(f"{MEDIA}thumbnail").attrib) == {"url": "https://example.org/i.png", "width": "640", "height": "480"}
+    assert [creator.text for creator in item.iter(CREATOR)] == ["Jan Jansen", "Eva"]
+
+
+def test_content_with_the_end_of_a_cdata_section_arrives_whole(rss, atom):
+    html = "<p>]]&gt; ]]>  <b>ja</b></p>"
+    item = by_title(rss.iter("item"), "Einde ]]> van CDATA")
+    entry = by_title(atom.iter(f"{ATOM}entry"), "Einde ]]> van CDATA", f"{ATOM}title")
+    assert item.findtext(CONTENT) == html
+    assert (entry.findtext(f"{ATOM}content"), entry.find(f"{ATOM}content").get("type")) == (html, "html")
+
+
+def test_atom_follows_rfc_4287(atom, document):
+    links = [dict(found.attrib) for found in atom.findall(f"{ATOM}link")]
+    assert links[0] == {"href": document.urls["atom"], "rel": "self", "type": "application/atom+xml"}
+    assert links[1] == {"href": document.urls["html"], "rel": "alternate", "type": "text/html"}
+    assert atom.findtext(f"{ATOM}author/{ATOM}name") == document.site_title
+    assert atom.get("{http://www.w3.org/XML/1998/namespace}lang") == "nl"
+    for entry in atom.iter(f"{ATOM}entry"):
+        for name in ("id", "title", "updated"):
+            assert len(entry.findall(ATOM + name)) == 1
+            assert entry.findtext(ATOM + name).strip()
+        rels = [found.get("rel") for found in entry.findall(f"{ATOM}link")]
+        assert rels.count("alternate") <= 1
+        assert "alternate" in rels or entry.findtext(f"{ATOM}content").strip()
+        assert all(datetime.fromisoformat(entry.findtext(ATOM + name)).tzinfo for name in ("updated", "published"))
+
+
+def test_no_two_atom_entries_share_an_updated_time(atom):
+    updated = [entry.findtext(f"{ATOM}updated") for entry in atom.iter(f"{ATOM}entry")]
+    assert len(set(updated)) == len(updated) == len(HARD)
+
+
+def test_atom_links_keep_what_feedgen_drops(atom):
+    entry = by_title(atom.iter(f"{ATOM}entry"), "Bijlagen", f"{ATOM}title")
+    assert [dict(found.attrib) for found in entry.findall(f"{ATOM}link")] == [
+        {"href": "https://www.example.org/nieuws/bericht-8/", "rel": "alternate", "type": "text/html"},
+        {
+            "href": "https://example.org/%C3%A9.pdf",
+            "rel": "enclosure",
+            "type": "application/pdf",
+            "length": "1234",
+            "title": "Rapport",
+        },
+        {"href": "https://example.org/b.mp3", "rel": "enclosure", "type": "application/octet-stream"},
+    ]
+
+
+def test_json_feed_follows_version_1_1(feed, document):
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert (feed["feed_url"], feed["home_page_url"], feed["language"]) == (document.urls["json"], document.urls["html"], "nl")
+    assert feed["authors"] == [{"name": "Platform Samen Opleiden", "url": "https://www.example.org/nieuws/"}]
+    for item in feed["items"]:
+        assert item["id"]
+        assert bool(item.get("content_html")) != bool(item.get("content_text"))
+        assert all(datetime.fromisoformat(item[name]).tzinfo for name in ("date_published", "date_modified"))
+        assert "" not in item.values()
+    attachments = next(item for item in feed["items"] if item.get("title") == "Bijlagen")["attachments"]
+    assert attachments == [
+        {"url": "https://example.org/%C3%A9.pdf", "mime_type": "application/pdf", "title": "Rapport", "size_in_bytes": 1234},
+        {"url": "https://example.org/b.mp3", "mime_type": "application/octet-stream"},
+    ]
+
+
+def test_an_empty_feed_is_still_a_feed():
+    files = render_all(make_feed_document([]), TEXTS)
+    assert json.loads(files["json"])["items"] == []
+    for name in ("rss", "atom"):
+        parsed = feedparser.parse(files[name])
+        assert (bool(parsed.bozo), parsed.feed.title, parsed.entries) == (False, "Samen Opleiden: nieuws", [])
+    assert "Hier is nog geen nieuws." in files["html"].decode()
+
+
+def test_the_page_shows_the_items_in_its_language_and_points_to_its_feeds(files, document):
+    page = LexborHTMLParser(files["html"].decode())
+    assert page.css_first("html").attributes["lang"] == "nl"
+    assert {node.attributes["type"]: node.attributes["href"] for node in page.css("link[rel=alternate]")} == {
+        "application/rss+xml": document.urls["rss"],
+        "application/atom+xml": document.urls["atom"],
+        "application/feed+json": document.urls["json"],
+    }
+    assert len(page.css("article")) == len(HARD)
+    assert len(page.css("h1")) == 1
+    assert [node.attributes["lang"] for node in page.css("article[lang]")] == ["ar"]
+
+
+def test_a_date_without_a_time_is_shown_without_one_in_the_zone_of_the_site(files):
+    page = LexborHTMLParser(files["html"].decode())
+    times = {node.css_first("h2").text(): node.css_first("time") for node in page.css("article")}
+    by_day, by_time = times["Bijlagen"], times["IDN"]
+    assert (by_day.text(), by_day.attributes["datetime"]) == ("14 mei 2019", "2019-05-14")
+    assert (by_time.text(), by_time.attributes["datetime"]) == ("8 november 2018 12:00", "2018-11-08T12:00+01:00")
+
+
+def test_the_page_holds_no_foreign_markup_script_or_image(files):
+    page = LexborHTMLParser(files["html"].decode())
+    assert not page.css("script, img, iframe, form, object, article b, article i")
+    assert "خبر عاجل <b>" in page.text()
+    assert not [node for node in page.css("a") if not re.match(r"https?://|mailto:", node.attributes["href"])]
+
+
+ANY_ITEM = st.fixed_dictionaries(
+    {name: st.text(max_size=30) for name in ("title", "summary", "kicker", "content_html", "url", "identity")},
+    optional={
+        "authors": st.lists(st.text(max_size=8), max_size=3).map(tuple),
+        "categories": st.lists(st.text(max_size=8), max_size=3).map(tuple),
+        "attachments": st.lists(
+            st.builds(Attachment, st.text(max_size=20), st.text(max_size=8), st.integers(-1, 9)), max_size=2
+        ).map(tuple),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANY_ITEM, max_size=3))
+def test_no_item_whatever_it_holds_breaks_a_feed(changes):
+    items = [make_feed_item(seq, **{**values, "identity": f"{seq}{values['identity']!a}"}) for seq, values in enumerate(changes, 1)]
+    files = render_all(make_feed_document(items), TEXTS)
+    assert len(etree.fromstring(files["rss"]).findall("channel/item")) == len(items)
+    assert len(etree.fromstring(files["atom"]).findall(f"{ATOM}entry")) == len(items)
+    assert len(json.loads(files["json"])["items"]) == len(items)
+    assert len(LexborHTMLParser(files["html"].decode()).css("article")) == len(items)
