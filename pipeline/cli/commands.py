@@ -1,0 +1,68 @@
+"""The ``gazet`` command and its parts. Importing this loads neither SQLAlchemy nor feedparser: commands import what they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import __version__
+from pipeline.cli import items, operate, people, reports, sites, stages
+from pipeline.errors import GazetError
+
+app = typer.Typer(
+    name="gazet",
+    help="Any news page becomes a standards-clean feed and a personal e-mail digest.\n\n"
+    "Begin with `gazet demo`, or `gazet init news` and `gazet --site news check`.",
+    epilog="Exit codes: 0 fine, 1 something needs a person (and it was said), 2 bad usage or settings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gazet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="DIR", help="The folder with gazet.toml (or GAZET_SITE; default: here).")
+    ] = None,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which Gazet this is.")
+    ] = False,
+) -> None:
+    """``gazet --site DIR command`` is ``gazet command --site DIR``."""
+    if site:
+        os.environ["GAZET_SITE"] = str(site)
+
+
+for module in (sites, stages, operate, reports):
+    module.register(app)
+app.add_typer(people.app, name="subscribers")
+app.add_typer(items.app, name="items")
+
+
+def main() -> None:
+    """Run one command; an error that an operator can mend is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except GazetError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"gazet: {line}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

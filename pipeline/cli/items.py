@@ -1,0 +1,84 @@
+"""``gazet items``: look through what was collected, hold, release and discard."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say
+from pipeline.errors import UsageError
+from pipeline.models import ItemStatus
+
+app = typer.Typer(help="Look through items; hold, release or discard one.", no_args_is_help=True)
+ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
+
+
+@app.command("list")
+def list_items(
+    feed: Annotated[str | None, typer.Argument(metavar="[FEED]", help="Only of this feed.", show_default=False)] = None,
+    status: Annotated[str, typer.Option(help="Only held, released, withdrawn or discarded ones.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List items, newest first.
+
+    Example: `gazet items list samen-opleiden --status held`
+    """
+    from pipeline.store import items
+
+    if status and status not in tuple(ItemStatus):
+        raise UsageError(f'--status: "{status}" is not one of {", ".join(ItemStatus)}.')
+    opened = open_site(site)
+    if feed:
+        opened.feed(feed)
+    with opened.store.read() as tx:
+        found = items.listing(tx, slug=feed, status=ItemStatus(status) if status else None, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for item in found:
+        numbers = " ".join(f"{slug}#{seq}" for slug, seq in item.numbers.items())
+        date = local(item.published_at, opened.settings.site.timezone)[4:14]
+        say(f"{item.id:>6}  {date}  {item.status:<9}  {item.title}  {numbers}")
+    if not found:
+        say("no items")
+
+
+@app.command()
+def hold(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> None:
+    """Take an item that no digest has shown yet out of its feeds until it is released.
+
+    Example: `gazet items hold 17`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    operate.hold(opened, item, clock_of(opened, now)())
+    say(f"held item {item}; the next publish leaves it out")
+
+
+@app.command()
+def release(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> None:
+    """Publish and mail a held or discarded item.
+
+    Example: `gazet items release 17`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    slugs = operate.release(opened, item, clock_of(opened, now)())
+    say(f"released item {item} in {', '.join(slugs) or 'no feed: none reads its source now'}")
+
+
+@app.command()
+def discard(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> None:
+    """Drop a held item, or withdraw a released one from the published feeds.
+
+    Example: `gazet items discard 17`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    say(f"item {item} is {operate.discard(opened, item, clock_of(opened, now)())}")

@@ -1,0 +1,178 @@
+"""``gazet subscribers``: add, import, export, list, unsubscribe."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say, warn
+from pipeline.errors import GazetError, UsageError
+
+app = typer.Typer(help="Who gets a digest, and when.", no_args_is_help=True)
+FeedOption = Annotated[str | None, typer.Option("--feed", help="Only this feed.", show_default=False)]
+
+
+@app.command()
+def add(
+    address: Annotated[str, typer.Argument(help="The mail address.")],
+    feed: Annotated[str, typer.Argument(help="The feed.")],
+    name: Annotated[str, typer.Option(help="The person's name.")] = "",
+    cadence: Annotated[str, typer.Option(help="instant, daily, weekly or monthly; default: the feed's.")] = "",
+    weekday: Annotated[str, typer.Option(help="monday … sunday, for weekly.")] = "",
+    day: Annotated[str, typer.Option(help="1 … 31, for monthly.")] = "",
+    time: Annotated[str, typer.Option(help="HH:MM in the subscriber's zone.")] = "",
+    timezone: Annotated[str, typer.Option(help="As Europe/Amsterdam; default: the site's.")] = "",
+    language: Annotated[str, typer.Option(help="nl or en; default: the feed's.")] = "",
+    topics: Annotated[str, typer.Option(help="Only items of these topics, separated by ;")] = "",
+    consent: Annotated[str, typer.Option(help="How this person agreed: kept as evidence.")] = "",
+    now: NowOption = "",
+    site: SiteOption = None,
+) -> None:
+    """Subscribe one person, or change the rhythm of one who is subscribed.
+
+    Example: `gazet subscribers add ann@example.org samen-opleiden --cadence daily --time 07:30`
+    """
+    from pipeline.jobs import people
+    from pipeline.store import feeds
+
+    opened = open_site(site)
+    opened.feed(feed)
+    given = {"email": address, "feed": feed, "name": name, "status": "", "cadence": cadence, "weekday": weekday, "day": day}
+    given |= {"time": time, "timezone": timezone, "language": language, "topics": topics, "consent": consent or "added by hand"}
+    try:
+        wish = people.wanted(opened, given)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+    with opened.store.write() as tx:
+        feeds.name_in_settings(tx, opened.sources_by_feed())
+        done = people.join(opened, tx, wish, clock_of(opened, now)())
+    if done == "left before":
+        raise GazetError(f"{address} has left or is suppressed, and is not subscribed again by hand.")
+    say(f"{done}: {address} → {feed}")
+
+
+@app.command("import")
+def import_csv(
+    file: Annotated[Path, typer.Argument(help="A CSV with a header: email, feed, and optionally the other columns.")],
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a CSV. Lines that are wrong are named and left out; nobody who left comes back.
+
+    Columns: email, feed, name, status, cadence, weekday, day, time, timezone, language, topics, consent.
+
+    Example: `gazet subscribers import leden.csv`
+    """
+    from pipeline.jobs import people
+
+    opened = open_site(site)
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            done = people.import_subscribers(opened, people.read_csv(opened, lines), clock_of(opened, now)(), _progress)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}.") from None
+    except UsageError as error:
+        raise UsageError(f"{file}: {error.what}", fix=error.fix) from None
+    if as_json:
+        refused = [{"line": line, "reason": reason} for line, reason in done.refused]
+        print_json({"counts": dict(done.counts), "refused": refused})
+    else:
+        for line, reason in done.refused:
+            warn(f"{file}:{line}: {reason}")
+        say(_counted(done.counts, len(done.refused)))
+    raise typer.Exit(1 if done.refused else 0)
+
+
+def _progress(done: int) -> None:
+    if done and done % 10_000 == 0:
+        warn(f"{done} lines done")
+
+
+def _counted(counts: Counter[str], refused: int) -> str:
+    words = {"added": "added", "changed": "changed", "unchanged": "unchanged", "opted out": "stored as opt-outs"}
+    words["left before"] = "left before and stay so"
+    said = [f"{counts[key]} {text}" for key, text in words.items() if counts[key]]
+    if refused:
+        said.append(f"{refused} refused")
+    return "imported: " + (", ".join(said) or "nothing, the file has no lines")
+
+
+@app.command("list")
+def list_subscriptions(feed: FeedOption = None, site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """List subscriptions with their rhythm and when they are next due.
+
+    Example: `gazet subscribers list --feed samen-opleiden`
+    """
+    from pipeline.store import subscribers
+
+    opened = open_site(site)
+    if feed:
+        opened.feed(feed)
+    with opened.store.read() as tx:
+        found = list(subscribers.records(tx, feed=feed))
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        rhythm = f"{one.rhythm.cadence} {one.rhythm.time} {one.rhythm.zone}".strip()
+        due = local(one.next_due_at, opened.settings.site.timezone) if one.next_due_at else "–"
+        say(f"{one.address:<32} {one.feed:<20} {one.status:<12} {rhythm:<32} next {due}")
+    if not found:
+        say("no subscriptions")
+
+
+@app.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where to; default: standard output.", show_default=False)] = None,
+    feed: FeedOption = None,
+    site: SiteOption = None,
+) -> None:
+    """Export subscriptions and opt-outs as the CSV that import reads.
+
+    Example: `gazet subscribers export leden.csv`
+    """
+    from pipeline.jobs.people import COLUMNS, export_row
+    from pipeline.store import subscribers
+
+    opened = open_site(site)
+    if feed:
+        opened.feed(feed)
+    try:
+        with opened.store.read() as tx, file.open("w", encoding="utf-8", newline="") if file else sys.stdout as target:
+            writer = csv.DictWriter(target, COLUMNS)
+            writer.writeheader()
+            for record in subscribers.records(tx, feed=feed):
+                writer.writerow(export_row(record))
+    except OSError as error:
+        raise GazetError(f"{file}: {error.strerror}.") from None
+
+
+@app.command()
+def unsubscribe(
+    address: Annotated[str, typer.Argument(help="The mail address.")],
+    feed: FeedOption = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+) -> None:
+    """End an address's subscription to one feed, or to all; nothing more is sent, imports do not revive it.
+
+    Example: `gazet subscribers unsubscribe ann@example.org`
+    """
+    from pipeline.jobs import people
+    from pipeline.store import subscribers
+
+    opened = open_site(site)
+    if feed:
+        opened.feed(feed)
+    with opened.store.read() as tx:
+        known = any(True for _ in subscribers.records(tx, feed=feed, address=address))
+    if not known:
+        raise UsageError(f"{address} is not subscribed here.", fix='"gazet subscribers list" shows who is.')
+    left = people.unsubscribe(opened, address, feed, clock_of(opened, now)())
+    say(f"{address} left {', '.join(left)}" if left else f"{address} had left already")

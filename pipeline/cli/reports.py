@@ -1,0 +1,141 @@
+"""What the store says: status, verify, explain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import JsonOption, SiteOption, local, open_site, print_json, say
+
+if TYPE_CHECKING:
+    from pipeline.jobs.report import EditionReport, Status
+
+_NAMED = 5
+EditionArgument = Annotated[str | None, typer.Argument(metavar="[EDITION]", help="One edition; default: all.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (status, verify, explain):
+        app.command()(command)
+
+
+def status(site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """Is it well, what is next, what is stuck: one screen.
+
+    Example: `gazet status`
+    """
+    from pipeline.jobs import report
+
+    opened = open_site(site)
+    found = report.status(opened)
+    if as_json:
+        print_json(found)
+    else:
+        for line in _status_lines(found, opened.settings.site.timezone):
+            say(line)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+def _status_lines(found: Status, zone: str) -> list[str]:
+    lines = [f"{found.title}{': PAUSED' if found.paused else ''}", f"last run   {_last_run(found, zone)}"]
+    lines += [
+        f"source     {one.state:<9} {one.url}  {one.reason or one.rule}, next poll {local(one.next_poll_at, zone)}"
+        for one in found.sources
+    ]
+    for feed in found.feeds:
+        counts = f"{'PAUSED, ' if feed.paused else ''}{feed.items} items, {feed.active} subscriptions"
+        lines.append(f"feed       {feed.slug}: {counts}, next edition {local(feed.next_edition_at, zone)}")
+    lines += [f"edition    {line}" for edition in found.editions for line in edition_lines(edition)]
+    if found.next_attempt_at:
+        lines.append(f"deferred   next attempt {local(found.next_attempt_at, zone)}")
+    lines += [
+        f"relay      {relay.name}: {'paused' if relay.paused else 'resting'}: {relay.reason}"
+        for relay in found.relays
+        if relay.reason
+    ]
+    if found.held_items:
+        lines.append(f'items      {found.held_items} are held: "gazet items list --status held"')
+    lines += [f"! {problem.what} {problem.fix}" for problem in found.problems]
+    return lines + ([] if found.problems else ["all is well"])
+
+
+def _last_run(found: Status, zone: str) -> str:
+    if found.last_tick is None:
+        return 'none yet: "gazet run" begins'
+    if found.last_tick.finished_at is None:
+        return f"{local(found.last_tick.started_at, zone)}, not finished (it runs now, or was ended)"
+    return local(found.last_tick.finished_at, zone)
+
+
+def edition_lines(edition: EditionReport) -> list[str]:
+    """An edition's sums, whether it was a rehearsal, and who may get it twice."""
+    sums = ", ".join(f"{count} {status}" for status, count in edition.sums.items() if count)
+    state = "finished" if edition.finished else edition.status
+    lines = [f"{edition.label}: {state}, {edition.audience} = {sums or '0'}"]
+    if edition.rehearsed:
+        lines.append(
+            f'  a rehearsal: {edition.rehearsed} only in the outbox ("gazet retry {edition.label} --from-outbox" sends them)'
+        )
+    if edition.maybe_twice:
+        lines.append(f"  may get it twice: {_names(edition.maybe_twice, edition.label)}")
+    if edition.held:
+        lines.append(
+            f'  uncertain and held: {_names(edition.held, edition.label)} ("gazet retry {edition.label}" sends them again)'
+        )
+    return lines
+
+
+def _names(addresses: tuple[str, ...], label: str) -> str:
+    more = len(addresses) - _NAMED
+    return ", ".join(addresses[:_NAMED]) + (f' and {more} more ("gazet verify {label} --json" names all)' if more > 0 else "")
+
+
+def verify(edition: EditionArgument = None, site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """Check that every delivery of an edition is accounted for. Ends with 1 when it is not, or when some are held as uncertain.
+
+    Example: `gazet verify samen-opleiden/2026-11-24T08:00`
+    """
+    from pipeline.jobs import report
+
+    found = report.verify(open_site(site), edition)
+    if as_json:
+        print_json(found)
+    else:
+        for one in found:
+            for line in [*edition_lines(one), *(f"  ! {fault}" for fault in one.faults)]:
+                say(line)
+        if not found:
+            say("no edition yet")
+    raise typer.Exit(1 if any(one.faults or one.held for one in found) else 0)
+
+
+def explain(
+    address: Annotated[str, typer.Argument(help="A subscriber's address.")],
+    edition: Annotated[str | None, typer.Argument(metavar="[EDITION]", help="Only this edition.", show_default=False)] = None,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what an address got, when, through which relay and with which answer, or why it got nothing.
+
+    Example: `gazet explain ann@example.org`
+    """
+    from pipeline.jobs import report
+
+    opened = open_site(site)
+    found = report.explain(opened, address, edition)
+    if as_json:
+        print_json(found)
+        return
+    zone = opened.settings.site.timezone
+    if found.suppressed:
+        say(f"{address} is on the suppression list")
+    for remark in found.remarks:
+        say(remark)
+    for one in found.deliveries:
+        doubt = ", may have come twice" if one.uncertain_at else ""
+        relay = f" through {one.relay}" if one.relay else ""
+        say(
+            f"{one.edition}: {one.status}{relay} {local(one.changed_at, zone)}, items {one.from_seq + 1}–{one.to_seq}{doubt}  {one.reply}"
+        )

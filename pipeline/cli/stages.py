@@ -1,0 +1,308 @@
+"""The pipeline and its stages: run, collect, publish, compose, deliver, check, preview."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from pipeline.cli.options import (
+    JsonOption,
+    NowOption,
+    SiteOption,
+    clock_of,
+    folder_of,
+    on_terminal,
+    open_site,
+    print_json,
+    say,
+    stopping,
+    warn,
+)
+from pipeline.errors import GazetError, UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.jobs.deliver_batch import Tally
+    from pipeline.jobs.site import Site
+
+T = TypeVar("T")
+FeedArgument = Annotated[str | None, typer.Argument(metavar="[FEED]", help="Only this feed.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (run, collect, publish, compose, deliver, check, preview):
+        app.command()(command)
+
+
+@contextlib.contextmanager
+def _working(folder: Path | None) -> Iterator[Site]:
+    """The site with its lock held: one process at a time runs jobs."""
+    from pipeline import app, config
+
+    settings = config.load(folder_of(folder))
+    with app.site_lock(settings):
+        site = app.open_site(settings.folder)
+        _name_feeds(site)
+        yield site
+
+
+def _name_feeds(site: Site) -> None:
+    from pipeline.store import feeds
+
+    with site.store.write() as tx:
+        feeds.name_in_settings(tx, site.sources_by_feed())
+
+
+def _slugs(site: Site, feed: str | None) -> list[str]:
+    return [site.feed(feed).slug] if feed else sorted(site.settings.feeds)
+
+
+def run(
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, then end (for cron).")] = False,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole pipeline: collect, publish, open editions, deliver.
+
+    With --once it does what is due and ends with 1 only when something needs a person that no earlier run has said.
+
+    Example: `gazet --site news run --once`
+    """
+    from pipeline import app
+    from pipeline.engines.local import LocalEngine
+
+    if now and not once:
+        raise UsageError("--now stands still, so it needs --once.", fix="Say gazet run --once --now ….")
+    with _working(site) as opened, stopping() as stop, _progress() as progress:
+        engine = LocalEngine(
+            opened,
+            lambda: app.relay_for(opened),
+            process=app.process_name(),
+            is_dead=app.dead_process(opened),
+            clock=clock_of(opened, now),
+            stop=stop,
+            say=(lambda _: None) if as_json else say,
+            progress=progress,
+        )
+        if not once:
+            say(f"gazet runs {opened.settings.site.title} ({opened.settings.folder}); Ctrl-C or SIGTERM ends it.")
+            return engine.forever()
+        report = engine.once()
+        fresh = engine.fresh_problems()
+    if as_json:
+        print_json({"report": report.detail(), "problems": fresh})
+    for problem in fresh:
+        warn(f"! {problem.what} {problem.fix}")
+    raise typer.Exit(1 if fresh else 0)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Tally], None]]:
+    """A bar on a terminal; elsewhere a line every thousand deliveries."""
+    if not on_terminal():
+        yield _count_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} delivered"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sending", total=None, visible=False)
+        yield lambda tally: bar.update(task, completed=sum(tally.outcomes.values()), visible=True)
+
+
+def _count_line(tally: Tally) -> None:
+    done = sum(tally.outcomes.values())
+    if done and done % 1000 == 0:
+        warn(f"{done} deliveries done")
+
+
+def collect(
+    feed: FeedArgument = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect the sources now, due or not.
+
+    Example: `gazet collect samen-opleiden`
+    """
+    from pipeline.jobs import lines
+    from pipeline.jobs.collect_source import collect_source
+    from pipeline.store import feeds
+
+    with _working(site) as opened:
+        slugs = _slugs(opened, feed)
+        with opened.store.read() as tx:
+            sources = [source for source in feeds.sources(tx) if set(slugs) & set(source.feeds)]
+        clock = clock_of(opened, now)
+        results = []
+        for source in sources:
+            results.append(collect_source(opened, source, clock()))
+            if not as_json:
+                (warn if results[-1].problem else say)(lines.collected(results[-1]))
+    if as_json:
+        print_json(results)
+    raise typer.Exit(1 if any(result.problem for result in results) else 0)
+
+
+def publish(
+    feed: FeedArgument = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the published files of a feed, or of all; nothing is written when nothing changed.
+
+    Example: `gazet publish`
+    """
+    from pipeline.jobs import lines
+    from pipeline.jobs.publish_feed import publish_feed
+
+    done = _each_feed(site, feed, now, "publish", publish_feed)
+    if as_json:
+        print_json(done)
+    else:
+        for result in done:
+            say(lines.published(result) or f"{result.slug}: nothing changed")
+
+
+def compose(
+    feed: FeedArgument = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the editions that are due, without sending them.
+
+    Example: `gazet compose --now 2026-11-24T08:00`
+    """
+    from pipeline.jobs import lines
+    from pipeline.jobs.open_edition import open_edition
+
+    done = _each_feed(site, feed, now, "compose", open_edition)
+    if as_json:
+        print_json(done)
+    else:
+        for result in done:
+            say(lines.opened(result) or f"{result.feed}: nothing is due")
+
+
+def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Callable[[Site, str, datetime], T]) -> list[T]:
+    """Run a job for the feed or for each; one that fails does not stop the others, and the first error is raised at the end."""
+    from pipeline.jobs.problems import noted
+
+    done, errors = [], []
+    with _working(site) as opened:
+        clock = clock_of(opened, now)
+        for slug in _slugs(opened, feed):
+            try:
+                with noted(opened, f"{kind}:{slug}", clock()):
+                    done.append(job(opened, slug, clock()))
+            except GazetError as error:
+                errors.append(error)
+    for other in errors[1:]:
+        warn(f"gazet: {other}")
+    if errors:
+        raise errors[0]
+    return done
+
+
+def deliver(
+    edition: Annotated[str | None, typer.Argument(metavar="[EDITION]", help="Only this edition.", show_default=False)] = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send what is open now, through the relay or into the outbox.
+
+    Example: `gazet deliver samen-opleiden/2026-11-24T08:00`
+    """
+    from pipeline import app
+    from pipeline.jobs import lines, operate
+    from pipeline.jobs.deliver_batch import deliver_batch
+    from pipeline.jobs.sweep import sweep
+
+    with _working(site) as opened, stopping() as stop, _progress() as progress:
+        clock = clock_of(opened, now)
+        identity = None
+        if edition:
+            with opened.store.read() as tx:
+                identity = operate.find_edition(tx, edition).id
+        swept = sweep(opened, app.dead_process(opened), clock())
+        relay = app.relay_for(opened)
+        _refuse_paused(opened, relay.name)
+        tally = deliver_batch(
+            opened, relay, process=app.process_name(), clock=clock, stop=stop, edition_id=identity, progress=progress
+        )
+    if as_json:
+        print_json({"swept": swept, "relay": tally.relay, "outcomes": dict(tally.outcomes), "problem": tally.problem})
+    else:
+        for line in (lines.swept(swept), lines.sent(tally) or "nothing is open"):
+            if line:
+                say(line)
+    raise typer.Exit(1 if tally.problem or tally.unsettled else 0)
+
+
+def _refuse_paused(site: Site, relay: str) -> None:
+    from pipeline.store import feeds, runs
+
+    with site.store.write() as tx:
+        record = runs.relay(tx, relay)
+        resting = feeds.site_paused(tx)
+    if resting:
+        raise GazetError("The site is paused.", fix='"gazet resume" goes on.')
+    if record.paused:
+        raise GazetError(f"Relay {relay} is paused: {record.reason}.", fix=f'"gazet resume {relay}" goes on.')
+
+
+def check(
+    target: Annotated[str | None, typer.Argument(metavar="[FEED|URL]", help="A feed, or any page or feed.")] = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the settings and show what each source yields, and by which rule. Stores and sends nothing.
+
+    Example: `gazet check https://www.example.org/nieuws/`
+    """
+    from pipeline.cli import trial
+
+    opened = trial.site_without_store(folder_of(site))
+    findings = trial.check(opened, target, clock_of(opened, now)())
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            trial.show_finding(finding, opened.settings.site.timezone)
+    raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)
+
+
+def preview(
+    feed: Annotated[str, typer.Argument(help="The feed.")],
+    address: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="The mail this subscriber would get.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the files there.")] = None,
+    now: NowOption = "",
+    site: SiteOption = None,
+) -> None:
+    """Show the feed and the exact mail as they would be now. Sends nothing, settles nothing.
+
+    Example: `gazet preview samen-opleiden --for ann@example.org --out preview`
+    """
+    from pipeline.cli import trial
+
+    opened = open_site(site)
+    _name_feeds(opened)
+    made = trial.preview(opened, feed, address, clock_of(opened, now)())
+    if out is None:
+        say(made.readable)
+        return
+    for path in trial.write_preview(made, out):
+        say(f"wrote {path}")

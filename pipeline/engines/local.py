@@ -1,0 +1,209 @@
+"""One process: a tick every few seconds, collects in threads, deliveries in a thread of their own (DESIGN §2).
+
+tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ publish ─▶ open editions ─▶ deliver (never waited for)
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pipeline.deliver.relay import Relay
+from pipeline.errors import GazetError
+from pipeline.jobs import due, lines
+from pipeline.jobs.collect_source import Collected, collect_source
+from pipeline.jobs.deliver_batch import Tally, deliver_batch
+from pipeline.jobs.open_edition import Opened, open_edition
+from pipeline.jobs.problems import noted
+from pipeline.jobs.publish_feed import Published, publish_feed
+from pipeline.jobs.site import Site
+from pipeline.jobs.sweep import Swept, sweep
+from pipeline.store import runs
+from pipeline.store.feeds import SourceRecord
+from pipeline.store.runs import ProblemRecord
+
+T = TypeVar("T")
+
+_COLLECTS = 8
+_WAIT_FOR_COLLECTS = 60.0
+_TICK_SECONDS = 20
+_LAST_WORDS = 10.0
+
+
+@dataclass
+class TickReport:
+    """What one tick did, in the order in which it was done."""
+
+    collected: list[Collected] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    opened: list[Opened] = field(default_factory=list)
+    sent: Tally | None = None
+    swept: Swept | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def detail(self) -> dict[str, Any]:
+        """The counts that are kept of a tick."""
+        return {
+            "collected": len(self.collected),
+            "new": sum(one.new for one in self.collected),
+            "published": sum(one.written for one in self.published),
+            "opened": [one.label for one in self.opened if one.label],
+            "sent": {str(status): count for status, count in self.sent.outcomes.items()} if self.sent else {},
+            "problems": self.problems,
+        }
+
+
+class LocalEngine:
+    """Runs jobs in this process. ``clock`` gives aware UTC; ``say`` hears one line for a person at a time."""
+
+    def __init__(
+        self,
+        site: Site,
+        relay: Callable[[], Relay],
+        *,
+        process: str,
+        is_dead: Callable[[str], bool],
+        clock: Callable[[], datetime],
+        stop: threading.Event,
+        say: Callable[[str], None],
+        progress: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        self.site = site
+        self.relay = relay
+        self.process = process
+        self.is_dead = is_dead
+        self.clock = clock
+        self.stop = stop
+        self.say = say
+        self.progress = progress
+        self._pool = ThreadPoolExecutor(_COLLECTS, thread_name_prefix="collect")
+        self._collecting: dict[int, Future[Collected]] = {}
+        self._delivery: threading.Thread | None = None
+
+    def once(self) -> TickReport:
+        """Everything that is due now, deliveries included."""
+        report = self._tick()
+        if not self.stop.is_set():
+            report.sent = self._deliver(report.problems)
+        self._close()
+        return report
+
+    def forever(self) -> None:
+        """Tick until ``stop`` is set, then let what is on the wire finish."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        # APScheduler decides nothing but the beat: its own defaults drop a beat that is 5 s late.
+        scheduler = BackgroundScheduler(timezone="UTC")
+        options = {"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+        scheduler.add_job(self._beat, "interval", seconds=_TICK_SECONDS, next_run_time=datetime.now().astimezone(), **options)
+        scheduler.start()
+        self.stop.wait()
+        scheduler.shutdown(wait=False)
+        if self._delivery is not None:
+            self._delivery.join(_LAST_WORDS)
+        self._close()
+
+    def _close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _beat(self) -> None:
+        """One tick of ``forever``: whatever happens in it, the next one comes."""
+        problems: list[str] = []
+        report = self._guard("tick", problems, self._tick)
+        if report is not None and (self._delivery is None or not self._delivery.is_alive()):
+            self._delivery = threading.Thread(target=self._deliver, args=(problems,), name="deliver", daemon=True)
+            self._delivery.start()
+        try:
+            for problem in self.fresh_problems():
+                self.say(f"! {problem.what} {problem.fix}")
+        except GazetError as error:
+            self.say(f"! {error}")
+
+    def _tick(self) -> TickReport:
+        report = TickReport()
+        with self.site.store.write() as tx:
+            run = runs.start(tx, "tick", self.process, self.clock())
+        report.swept = self._guard("sweep", report.problems, lambda: sweep(self.site, self.is_dead, self.clock()))
+        self._say(lines.swept(report.swept) if report.swept else "")
+        self._collect(report)
+        for slug in self._until_stopped(due.due_feeds(self.site)):
+            self._publish(slug, report)
+        for slug in self._until_stopped(due.due_editions(self.site, self.clock())):
+            self._open(slug, report)
+        with self.site.store.write() as tx:
+            runs.finish(tx, run, self.clock(), report.detail())
+        return report
+
+    def _publish(self, slug: str, report: TickReport) -> None:
+        published = self._guard(f"publish:{slug}", report.problems, lambda: publish_feed(self.site, slug, self.clock()))
+        if published is not None:
+            report.published.append(published)
+            self._say(lines.published(published))
+
+    def _open(self, slug: str, report: TickReport) -> None:
+        opened = self._guard(f"compose:{slug}", report.problems, lambda: open_edition(self.site, slug, self.clock()))
+        if opened is not None:
+            report.opened.append(opened)
+            self._say(lines.opened(opened))
+
+    def _say(self, line: str) -> None:
+        if line:
+            self.say(line)
+
+    def _until_stopped(self, slugs: Iterable[str]) -> Iterable[str]:
+        return (slug for slug in slugs if not self.stop.is_set())
+
+    def _collect(self, report: TickReport) -> None:
+        """Collect what is due; a source that takes longer goes on beside the tick and is not begun a second time."""
+        now = self.clock()
+        begun = []
+        for source in due.due_sources(self.site, now):
+            earlier = self._collecting.get(source.id)
+            if earlier is None or earlier.done():
+                self._collecting[source.id] = self._pool.submit(self._collect_one, source, now, report.problems)
+                begun.append(self._collecting[source.id])
+        done, _ = wait(begun, timeout=_WAIT_FOR_COLLECTS)
+        for future in begun:
+            if future in done:
+                report.collected.append(future.result())
+                self._say(lines.collected(future.result()))
+
+    def _collect_one(self, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
+        result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now))
+        return result or Collected(source.url, source.feeds, problem="it could not be collected")
+
+    def _deliver(self, problems: list[str]) -> Tally | None:
+        return self._guard("deliver", problems, self._deliver_open)
+
+    def _deliver_open(self) -> Tally | None:
+        if not due.has_deliveries(self.site):
+            return None
+        relay = self.relay()
+        if reason := due.relay_rests(self.site, relay.name, self.clock()):
+            self.say(f"relay {relay.name} rests: {reason}")
+            return None
+        tally = deliver_batch(self.site, relay, process=self.process, clock=self.clock, stop=self.stop, progress=self.progress)
+        self._say(lines.sent(tally))
+        return tally
+
+    def _guard(self, key: str, problems: list[str], job: Callable[[], T]) -> T | None:
+        """Run one job; a failure of one never stops the rest (promise 6)."""
+        try:
+            with noted(self.site, key, self.clock()):
+                return job()
+        except GazetError as error:
+            problems.append(str(error))
+        except Exception as error:
+            problems.append(f"{key}: {error!r}")
+            self.say(traceback.format_exc())
+        return None
+
+    def fresh_problems(self) -> list[ProblemRecord]:
+        """What needs a person and was not said by an earlier run; said from now on."""
+        with self.site.store.write() as tx:
+            return runs.report(tx, self.clock())

@@ -1,0 +1,322 @@
+"""Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
+
+Each connection is a thread with one claim at a time. The claim is committed before the first byte of its message leaves;
+the outcome is committed together with the next claim. So a kill at any moment leaves at most one delivery per connection
+of which nobody knows whether the relay kept it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pipeline.compose import message
+from pipeline.deliver import retry
+from pipeline.deliver.limits import Breaker, RateLimit
+from pipeline.deliver.relay import Relay, Session
+from pipeline.jobs.site import Site
+from pipeline.models import (
+    Blame,
+    DeliveryStatus,
+    EditionStatus,
+    OutgoingMessage,
+    Personal,
+    RelayAnswer,
+    RetryDecision,
+    SubscriptionStatus,
+)
+from pipeline.store import Tx, deliveries, editions, runs, subscribers
+from pipeline.store.deliveries import Claim
+from pipeline.store.editions import EditionRecord
+
+_FAULTS_IN_A_ROW = 3
+_POLICY_PAUSE = timedelta(minutes=15)
+_GRACE_SECONDS = 8.0
+
+
+@dataclass
+class Tally:
+    """What a batch did so far, by outcome; shared by its connections."""
+
+    outcomes: Counter[DeliveryStatus] = field(default_factory=Counter)
+    relay: str = ""
+    problem: str = ""
+    unsettled: int = 0
+
+
+def deliver_batch(
+    site: Site,
+    relay: Relay,
+    *,
+    process: str,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
+    edition_id: int | None = None,
+    progress: Callable[[Tally], None] = lambda _: None,
+) -> Tally:
+    """Send every delivery that is due now through ``relay`` and return when none is left, or soon after ``stop`` is set.
+
+    ``process`` names this process in lease tokens; ``edition_id`` limits the batch to one edition. After ``stop`` what is
+    on the wire gets 8 s to finish and is then recorded as uncertain. Never raises for what a relay does.
+    """
+    with site.store.read() as tx:
+        waiting = editions.open_editions(tx, EditionStatus.SENDING)
+    batch = _Batch(site, relay, process, clock, stop, progress)
+    batch.run([edition for edition in waiting if edition_id in (None, edition.id)])
+    return batch.tally
+
+
+class _Batch:
+    """The connections of one batch and what they share."""
+
+    def __init__(
+        self,
+        site: Site,
+        relay: Relay,
+        process: str,
+        clock: Callable[[], datetime],
+        stop: threading.Event,
+        progress: Callable[[Tally], None],
+    ) -> None:
+        self.site = site
+        self.relay = relay
+        self.process = process
+        self.clock = clock
+        self.stop = stop
+        self.progress = progress
+        self.tally = Tally(relay=relay.name)
+        self.rate = RateLimit(relay.rate)
+        self.breaker = Breaker()
+        self._lock = threading.Lock()
+        self._faults = 0
+        self._down = threading.Event()
+        self._variants: dict[int, bytes] = {}
+        self._errors: list[BaseException] = []
+
+    def run(self, waiting: Sequence[EditionRecord]) -> None:
+        """Work through the editions, oldest first, on all connections."""
+        if not waiting:
+            return
+        threads = [
+            threading.Thread(target=self._guarded, args=(index, waiting), name=f"{self.relay.name}-{index}", daemon=True)
+            for index in range(self.relay.connections)
+        ]
+        for thread in threads:
+            thread.start()
+        self._wait(threads)
+        if self._errors:
+            raise self._errors[0]
+
+    def _wait(self, threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            while thread.is_alive() and not self.stop.is_set():
+                thread.join(0.2)
+        for thread in threads:
+            thread.join(_GRACE_SECONDS / len(threads))
+        if any(thread.is_alive() for thread in threads):
+            with self.site.store.write() as tx:
+                left = deliveries.recover(tx, lambda lease: lease.startswith(self.process), self.clock())
+            self.tally.unsettled = len(left)
+
+    def _guarded(self, index: int, waiting: Sequence[EditionRecord]) -> None:
+        try:
+            _Connection(self, f"{self.process}#{index}").work(waiting)
+        except BaseException as error:
+            self._errors.append(error)
+            self._down.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether connections should claim nothing more."""
+        return self.stop.is_set() or self._down.is_set()
+
+    def variant(self, variant_id: int) -> bytes:
+        """The stored bytes of a variant; an edition has few, so all stay at hand."""
+        with self._lock:
+            if variant_id not in self._variants:
+                with self.site.store.read() as tx:
+                    self._variants[variant_id] = editions.variant_data(tx, variant_id)
+            return self._variants[variant_id]
+
+    def count(self, status: DeliveryStatus) -> None:
+        """Note an outcome and tell whoever watches."""
+        with self._lock:
+            self.tally.outcomes[status] += 1
+            self.progress(self.tally)
+
+    def works(self, tx: Tx) -> None:
+        """The relay took a message."""
+        with self._lock:
+            faulty, self._faults = self._faults > 0, 0
+        if faulty or self.tally.outcomes[DeliveryStatus.ACCEPTED] == 0:
+            runs.relay_works(tx, self.relay.name)
+            runs.mended(tx, f"relay:{self.relay.name}")
+
+    def fault(self, tx: Tx, reason: str, *, final: bool) -> None:
+        """The relay is at fault; after three times in a row, or a final one, the batch ends and it is tried later."""
+        with self._lock:
+            self._faults += 1
+            ending = (final or self._faults >= _FAULTS_IN_A_ROW) and not self._down.is_set()
+            if ending:
+                self._down.set()
+                self.tally.problem = reason
+        if ending:
+            retry_at = runs.relay_failed(tx, self.relay.name, reason, self.clock())
+            what, fix = f"relay {self.relay.name}: {reason}", "Check [[relay]] in gazet.toml and the server; nothing is lost."
+            runs.problem(tx, f"relay:{self.relay.name}", what, f"{fix} Next try at {retry_at:%Y-%m-%d %H:%M} UTC.", self.clock())
+
+    def pause_relay(self, tx: Tx, ids: Sequence[int], reason: str) -> None:
+        """Everybody was refused for the same policy: nobody's address is to blame, so the relay waits for a person."""
+        now = self.clock()
+        deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
+        runs.set_relay_paused(tx, self.relay.name, True, reason)
+        fix = f'Mend the cause, then "gazet resume {self.relay.name}".'
+        runs.problem(
+            tx, f"relay:{self.relay.name}", f"relay {self.relay.name} was paused: it refused five in a row: {reason}", fix, now
+        )
+        with self._lock:
+            for status, change in ((DeliveryStatus.FAILED, -len(ids)), (DeliveryStatus.DEFERRED, len(ids))):
+                self.tally.outcomes[status] += change
+            self.tally.problem = reason
+        self._down.set()
+
+
+class _Connection:
+    """One thread and its session with the relay."""
+
+    def __init__(self, batch: _Batch, lease: str) -> None:
+        self.batch = batch
+        self.lease = lease
+        self.session: Session | None = None
+
+    def work(self, waiting: Sequence[EditionRecord]) -> None:
+        """Send edition after edition until none has a delivery that is due."""
+        try:
+            for edition in waiting:
+                claim = self._claim_first(edition)
+                while claim is not None:
+                    answer = self._send(edition, claim)
+                    claim = self._settle(edition, claim, answer)
+        finally:
+            if self.session is not None:
+                self.session.close()
+
+    def _claim_first(self, edition: EditionRecord) -> Claim | None:
+        if not self._connect():
+            return None
+        with self.batch.site.store.write() as tx:
+            return self._claim(tx, edition)
+
+    def _connect(self) -> bool:
+        """A usable session, before anything is claimed for it."""
+        while not self.batch.over and not (self.session is not None and self.session.usable):
+            if self.session is not None:
+                self.session.close()
+            made = self.batch.relay.connect()
+            if isinstance(made, RelayAnswer):
+                self.session = None
+                self._not_connected(made)
+            else:
+                self.session = made
+        return not self.batch.over
+
+    def _not_connected(self, answer: RelayAnswer) -> None:
+        with self.batch.site.store.write() as tx:
+            self.batch.fault(tx, _line(answer), final=True)
+
+    def _claim(self, tx: Tx, edition: EditionRecord) -> Claim | None:
+        """The next delivery to somebody who is still there; those who have left become suppressed here."""
+        now = self.batch.clock()
+        while not self.batch.over and now < edition.deadline_at:
+            claim = deliveries.claim(tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now)
+            if claim is None or (left := self._left(tx, claim)) is None:
+                return claim
+            deliveries.settle(tx, claim, left, None, now)
+            self.batch.count(DeliveryStatus.SUPPRESSED)
+        return None
+
+    def _left(self, tx: Tx, claim: Claim) -> RetryDecision | None:
+        status = deliveries.subscription_status(tx, claim.subscription_id)
+        reason = f"the subscription is {status}" if status is not SubscriptionStatus.ACTIVE else ""
+        if not reason and subscribers.suppressed(tx, self.batch.site.links.address_hash(claim.address)):
+            reason = "the address is on the suppression list"
+        if not reason:
+            return None
+        return RetryDecision(DeliveryStatus.SUPPRESSED, Blame.NOBODY, reason, count_attempt=False)
+
+    def _send(self, edition: EditionRecord, claim: Claim) -> RelayAnswer | None:
+        """The relay's answer; None when the batch was told to end before anything was put on the wire."""
+        if not self._connect() or not self.batch.rate.wait(self.batch.stop):
+            return None
+        assert self.session is not None
+        return self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)))
+
+    def _settle(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer | None) -> Claim | None:
+        """Commit the outcome together with the next claim."""
+        now = self.batch.clock()
+        with self.batch.site.store.write() as tx:
+            if answer is None:
+                back = RetryDecision(DeliveryStatus.QUEUED, Blame.NOBODY, "", count_attempt=False)
+                deliveries.settle(tx, claim, back, None, now)
+                return None
+            decision = self._decide(edition, claim, answer, now)
+            deliveries.settle(tx, claim, decision, answer, now)
+            self.batch.count(decision.status)
+            self._consequences(tx, edition, claim, answer, decision, now)
+            return self._claim(tx, edition)
+
+    def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:
+        deadline = edition.deadline_at - edition.opened_at
+        jitter = random.random()  # noqa: S311
+        return retry.decide(answer, attempts=claim.attempts, opened_at=edition.opened_at, deadline=deadline, now=now, jitter=jitter)
+
+    def _consequences(
+        self, tx: Tx, edition: EditionRecord, claim: Claim, answer: RelayAnswer, decision: RetryDecision, now: datetime
+    ) -> None:
+        """What an answer means beyond its own delivery."""
+        if answer.accepted:
+            self.batch.works(tx)
+        if decision.suppress:
+            subscribers.suppress(tx, self.batch.site.links.address_hash(claim.address), decision.reason, now)
+            subscribers.bounce(tx, claim.address, now)
+        if decision.status is DeliveryStatus.UNCERTAIN:
+            self._uncertain(tx, edition, claim, now)
+        if decision.blame is Blame.RELAY:
+            self.batch.fault(tx, decision.reason, final=False)
+        if decision.blame is Blame.EDITION:
+            editions.set_status(tx, edition.id, EditionStatus.PAUSED, decision.reason)
+            fix = f'Shorten it or use another relay, then "gazet resume {edition.label}".'
+            runs.problem(tx, f"edition:{edition.label}", f"edition {edition.label} was paused: {decision.reason}", fix, now)
+        if refused := self.batch.breaker.record(answer, decision, claim.id):
+            self.batch.pause_relay(tx, refused, decision.reason)
+
+    def _uncertain(self, tx: Tx, edition: EditionRecord, claim: Claim, now: datetime) -> None:
+        """The line broke behind the final dot. Sent again once; a second time in doubt waits for a person."""
+        if edition.uncertain == "resend" and claim.uncertain_at is None:
+            deliveries.resend(tx, claim.id)
+            return
+        fix = f'See "gazet verify {edition.label}"; "gazet retry {edition.label}" sends them again.'
+        what = f"edition {edition.label}: the relay left some deliveries without an answer; they are held as uncertain"
+        runs.problem(tx, f"uncertain:{edition.label}", what, fix, now)
+
+
+def _line(answer: RelayAnswer) -> str:
+    return " ".join(part for part in (f"{answer.stage}:", str(answer.code or ""), answer.enhanced, answer.text) if part)
+
+
+def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> OutgoingMessage:
+    """The exact message of a delivery: a function of (edition, subscription) as frozen at opening (promise 3)."""
+    identity = message.message_id(edition.id, claim.subscription_id, edition.message_id_domain)
+    personal = Personal(
+        address=claim.address,
+        name=claim.name,
+        message_id=identity,
+        unsubscribe_url=site.links.unsubscribe_url(edition.base_url, claim.subscription_id),
+        unsubscribe_mailto=site.links.unsubscribe_mailto(edition.unsubscribe_mail, claim.subscription_id),
+    )
+    key = identity.strip("<>").partition("@")[0]
+    return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))

@@ -1,0 +1,70 @@
+"""What is due now, read from rows: the only input of an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.jobs import open_edition
+from pipeline.jobs.site import Site
+from pipeline.models import EditionStatus
+from pipeline.store import editions, feeds, runs
+from pipeline.store.feeds import SourceRecord
+
+
+def due_sources(site: Site, now: datetime) -> list[SourceRecord]:
+    """Sources to be collected, after the rows that the settings imply were made."""
+    with site.store.write() as tx:
+        feeds.name_in_settings(tx, site.sources_by_feed())
+        return [] if feeds.site_paused(tx) else feeds.due_sources(tx, now)
+
+
+def due_feeds(site: Site) -> list[str]:
+    """Feeds to be published: all that are not paused; publishing one that has not changed writes nothing."""
+    with site.store.read() as tx:
+        resting = feeds.paused(tx)
+        return [] if feeds.site_paused(tx) else [slug for slug in sorted(site.settings.feeds) if slug not in resting]
+
+
+def due_editions(site: Site, now: datetime) -> list[str]:
+    """Feeds with a schedule that is due."""
+    due = []
+    with site.store.read() as tx:
+        if feeds.site_paused(tx):
+            return []
+        for slug, feed in sorted(site.settings.feeds.items()):
+            found = open_edition.find_due(tx, feed, now)
+            if (found.on_time or found.too_late) and not feeds.state(tx, slug).paused:
+                due.append(slug)
+    return due
+
+
+def has_deliveries(site: Site) -> bool:
+    """Whether any edition that is being sent has an open delivery."""
+    with site.store.read() as tx:
+        return not feeds.site_paused(tx) and bool(editions.open_editions(tx, EditionStatus.SENDING))
+
+
+def relay_rests(site: Site, name: str, now: datetime) -> str:
+    """Why the relay takes nothing now; empty when it does."""
+    with site.store.write() as tx:
+        relay = runs.relay(tx, name)
+    if relay.paused:
+        return f'paused: {relay.reason} ("gazet resume {name}" when that is mended)'
+    if relay.retry_at is not None and relay.retry_at > now:
+        return f"tried again at {relay.retry_at:%H:%M} UTC: {relay.reason}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What comes next for one feed."""
+
+    slug: str
+    edition_at: datetime | None
+
+
+def next_editions(site: Site) -> list[Next]:
+    """When each feed's next edition is due, for people."""
+    with site.store.read() as tx:
+        return [Next(slug, editions.next_due(tx, slug)) for slug in sorted(site.settings.feeds)]

@@ -1,0 +1,57 @@
+"""What jobs did, each in one line for a person; empty where there is nothing to say (pure)."""
+
+from __future__ import annotations
+
+from pipeline.config import OUTBOX
+from pipeline.jobs.collect_source import Collected
+from pipeline.jobs.deliver_batch import Tally
+from pipeline.jobs.open_edition import Opened
+from pipeline.jobs.publish_feed import Published
+from pipeline.jobs.sweep import Swept
+from pipeline.models import DeliveryStatus
+
+
+def collected(one: Collected) -> str:
+    """The outcome of a collect: problem, nothing new, or counts and remarks."""
+    if one.problem:
+        return f"! {one.url}: {one.problem}"
+    if one.not_modified:
+        return f"collected {one.url}: not modified"
+    line = f"collected {one.url}: {one.new} new, {one.updated} changed, {one.unchanged} known ({one.rule})"
+    return "\n".join([line, *(f"  {remark}" for remark in one.remarks)])
+
+
+def published(one: Published) -> str:
+    """Only when files were written."""
+    return f"published {one.slug}: {one.items} items → {one.folder / one.slug}.rss .atom .json .html" if one.written else ""
+
+
+def opened(one: Opened) -> str:
+    """An edition that waits to be sent, and schedules that were too late for today."""
+    late = (
+        f"feed {one.feed}: {one.late} schedules were overdue by more than late_after; their digest comes tomorrow at its usual time"
+    )
+    if not one.label:
+        return late if one.late else ""
+    line = f"opened {one.label}: {one.items} items for {one.audience} subscriptions, {one.variants} variants"
+    return f"{line}\n{late}" if one.late else line
+
+
+def sent(tally: Tally) -> str:
+    """The sums of a batch; what the outbox took is called a rehearsal."""
+    counts = [f"{count} {status}" for status in DeliveryStatus if (count := tally.outcomes[status])]
+    if tally.unsettled:
+        counts.append(f"{tally.unsettled} uncertain")
+    if not counts and not tally.problem:
+        return ""
+    rehearsal = " (a rehearsal: only the outbox took them)" if tally.relay == OUTBOX else ""
+    problem = f"\n! relay {tally.relay}: {tally.problem}" if tally.problem else ""
+    return f"sent through {tally.relay}: {', '.join(counts) or 'nothing'}{rehearsal}{problem}"
+
+
+def swept(one: Swept) -> str:
+    """What an earlier process left behind."""
+    lines = [f"edition {label}: {count} deliveries were on the wire when a process ended" for label, count in one.uncertain.items()]
+    if one.expired:
+        lines.append(f"{one.expired} deliveries were not sent before their deadline; their items come in the next digest")
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Publish one feed: items │ render │ write files, so that nothing changes when nothing is new (promise 5)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline import __version__
+from pipeline.config import FeedSettings
+from pipeline.jobs.site import Site
+from pipeline.models import FeedDocument, FeedItem
+from pipeline.publish import FORMATS, render_all
+from pipeline.publish.files import file_hash, publish_files
+from pipeline.store import feeds, items
+from pipeline.store.feeds import FeedState
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing one feed did."""
+
+    slug: str
+    items: int
+    written: bool
+    changed_at: datetime
+    folder: Path
+
+
+def publish_feed(site: Site, slug: str, now: datetime) -> Published:
+    """Bring the feed's files up to date. Raises PublishError or TemplateFault, and then the old files are whole."""
+    feed = site.feed(slug)
+    with site.store.read() as tx:
+        state = feeds.state(tx, slug)
+        listed = items.newest(tx, slug, feed.publish.items)
+    folder = public_folder(site)
+    undated = document_of(site, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
+    input_hash = _input_hash(undated, site.texts.fingerprint())
+    changed_at = _changed_at(site, state, input_hash, now)
+    if state.input_hash == input_hash and state.written_hash == _written_hash(folder, slug, input_hash, changed_at):
+        return Published(slug, len(listed), False, changed_at, folder)
+    files = render_all(replace(undated, changed_at=changed_at), site.texts)
+    publish_files(folder, slug, files, changed_at)
+    with site.store.write() as tx:
+        feeds.set_written(tx, slug, _written_hash(folder, slug, input_hash, changed_at))
+    return Published(slug, len(listed), True, changed_at, folder)
+
+
+def public_folder(site: Site) -> Path:
+    """Where published feeds lie; a web server serves its parent."""
+    return site.settings.path("var/public/feeds")
+
+
+def document_of(site: Site, feed: FeedSettings, listed: list[FeedItem], changed_at: datetime) -> FeedDocument:
+    """Everything the published files of a feed show; ``gazet preview`` uses it too."""
+    first = urlsplit(feed.source[0].url)
+    return FeedDocument(
+        slug=feed.slug,
+        title=feed.title,
+        description=feed.description,
+        language=feed.language,
+        site_title=site.settings.site.title,
+        base_url=site.settings.site.url,
+        home_url=feed.home or f"{first.scheme}://{first.netloc}/",
+        contact=site.settings.site.contact,
+        timezone=site.settings.site.timezone,
+        changed_at=changed_at,
+        items=tuple(listed),
+        urls={extension: site.feed_url(feed.slug, extension) for extension in FORMATS},
+    )
+
+
+def _input_hash(document: FeedDocument, templates: str) -> str:
+    """Everything the files are made of but the moment: items, settings, templates, version."""
+    content = json.dumps([asdict(document), templates, __version__], sort_keys=True, default=str)
+    return sha256(content.encode()).hexdigest()
+
+
+def _changed_at(site: Site, state: FeedState, input_hash: str, now: datetime) -> datetime:
+    """The stored moment while the input is the same; else now, committed before any file is written."""
+    if state.input_hash == input_hash and state.changed_at is not None:
+        return state.changed_at
+    changed_at = now.replace(microsecond=0)  # what RFC 822 dates and HTTP can say
+    with site.store.write() as tx:
+        feeds.set_input(tx, state.slug, input_hash, changed_at)
+    return changed_at
+
+
+def _written_hash(folder: Path, slug: str, input_hash: str, changed_at: datetime) -> str:
+    """What is on disk now, bytes and times; it differs from the stored one when a file is missing or has other bytes."""
+    seen = [input_hash]
+    for extension in FORMATS:
+        path = folder / f"{slug}.{extension}"
+        content = file_hash(path)
+        seen.append(f"{extension} {content} {path.stat().st_mtime == changed_at.timestamp() if content else False}")
+    return sha256("\n".join(seen).encode()).hexdigest()

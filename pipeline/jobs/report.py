@@ -1,0 +1,171 @@
+"""What the store says to a person: status, verify, explain. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pipeline.config import OUTBOX
+from pipeline.errors import UsageError
+from pipeline.jobs import operate
+from pipeline.jobs.site import Site
+from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, ItemStatus, SubscriptionStatus
+from pipeline.store import Tx, deliveries, editions, feeds, items, runs, subscribers
+from pipeline.store.deliveries import DeliveryRecord
+from pipeline.store.editions import EditionRecord
+from pipeline.store.feeds import SourceRecord
+from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
+from pipeline.store.subscribers import SubscriptionRecord
+
+_ENDED_WELL_OR_OPEN = (DeliveryStatus.ACCEPTED, DeliveryStatus.UNCERTAIN, *OPEN_DELIVERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class EditionReport:
+    """An edition with its sums. ``maybe_twice`` names those whose mail was on the wire when something broke."""
+
+    label: str
+    status: str
+    due_at: datetime
+    audience: int
+    sums: dict[DeliveryStatus, int]
+    rehearsed: int
+    finished: bool
+    maybe_twice: tuple[str, ...]
+    held: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """A feed in one line."""
+
+    slug: str
+    paused: bool
+    items: int
+    active: int
+    next_edition_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Is it well, what is next, what is stuck."""
+
+    title: str
+    paused: bool
+    relay: str
+    last_tick: RunRecord | None
+    sources: tuple[SourceRecord, ...]
+    feeds: tuple[FeedReport, ...]
+    editions: tuple[EditionReport, ...]
+    relays: tuple[RelayRecord, ...]
+    held_items: int
+    next_attempt_at: datetime | None
+    problems: tuple[ProblemRecord, ...]
+
+
+def status(site: Site) -> Status:
+    """Everything ``gazet status`` shows."""
+    with site.store.read() as tx:
+        people = subscribers.counts(tx)
+        latest = editions.latest(tx, 5)
+        return Status(
+            title=site.settings.site.title,
+            paused=feeds.site_paused(tx),
+            relay=site.settings.relay[0].name if site.settings.relay else OUTBOX,
+            last_tick=runs.last(tx, "tick"),
+            sources=tuple(feeds.sources(tx)),
+            feeds=tuple(_feed(tx, slug, people.get(slug, {})) for slug in known_feeds(site, tx)),
+            editions=tuple(_edition(tx, edition) for edition in latest),
+            relays=tuple(runs.relays(tx)),
+            held_items=items.counts(tx).get(ItemStatus.HELD, 0),
+            next_attempt_at=deliveries.next_attempt(tx),
+            problems=tuple(runs.problems(tx)),
+        )
+
+
+def known_feeds(site: Site, tx: Tx) -> list[str]:
+    """The feeds of the settings that have run at least once."""
+    return [slug for slug in sorted(site.settings.feeds) if feeds.exists(tx, slug)]
+
+
+def _feed(tx: Tx, slug: str, people: dict[SubscriptionStatus, int]) -> FeedReport:
+    state = feeds.state(tx, slug)
+    active = people.get(SubscriptionStatus.ACTIVE, 0)
+    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, editions.next_due(tx, slug))
+
+
+def _edition(tx: Tx, edition: EditionRecord) -> EditionReport:
+    sums = deliveries.sums(tx, edition.id)
+    doubtful = deliveries.maybe_twice(tx, edition.id)
+    return EditionReport(
+        label=edition.label,
+        status=edition.status,
+        due_at=edition.due_at,
+        audience=edition.audience,
+        sums=sums,
+        rehearsed=deliveries.rehearsed(tx, edition.id, OUTBOX),
+        finished=not any(sums[status] for status in OPEN_DELIVERIES),
+        maybe_twice=tuple(one.address for one in doubtful if one.status is not DeliveryStatus.UNCERTAIN),
+        held=tuple(one.address for one in doubtful if one.status is DeliveryStatus.UNCERTAIN),
+    )
+
+
+def verify(site: Site, label: str | None) -> list[EditionReport]:
+    """Check one edition, or all, against promises 1 and 4; ``faults`` are the sentences that should not be."""
+    with site.store.read() as tx:
+        chosen = [operate.find_edition(tx, label)] if label else editions.latest(tx, 1_000_000)
+        return [_verified(tx, edition) for edition in chosen]
+
+
+def _verified(tx: Tx, edition: EditionRecord) -> EditionReport:
+
+    report = _edition(tx, edition)
+    faults = []
+    total = sum(report.sums.values())
+    if total != edition.audience:
+        faults.append(f"audience is {edition.audience}, but its deliveries add up to {total}")
+    if unanswered := deliveries.accepted_without_relay(tx, edition.id):
+        faults.append(f"{unanswered} deliveries are accepted, but no relay is named")
+    if strays := deliveries.of_other_variants(tx, edition.id):
+        faults.append(f"{strays} deliveries name a variant of another edition")
+    if behind := deliveries.behind_cursor(tx, edition.id, _ENDED_WELL_OR_OPEN):
+        faults.append(f"{behind} subscriptions stand before what this edition sent them")
+    if twice := deliveries.overlapping(tx, edition.id, _ENDED_WELL_OR_OPEN):
+        faults.append(f"{twice} subscriptions got the same items in another edition too")
+    return replace(report, faults=tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything known of one address: its subscriptions, and for each what was sent and why (or why not)."""
+
+    address: str
+    suppressed: bool
+    subscriptions: tuple[SubscriptionRecord, ...]
+    deliveries: tuple[DeliveryRecord, ...]
+    remarks: tuple[str, ...]
+
+
+def explain(site: Site, address: str, label: str | None) -> Explanation:
+    """Why this address got what it got. Raises UsageError when the address or the edition is unknown."""
+    with site.store.read() as tx:
+        edition = operate.find_edition(tx, label) if label else None
+        found = tuple(subscribers.records(tx, address=address))
+        suppressed = subscribers.suppressed(tx, site.links.address_hash(address))
+        if not found and not suppressed:
+            raise UsageError(f"{address} has no subscription here.", fix='"gazet subscribers list" shows who has.')
+        sent = deliveries.of_subscriptions(tx, [one.id for one in found], edition.id if edition else None)
+        remarks = tuple(_why(one, edition, sent) for one in found if edition is None or one.feed == edition.feed)
+    return Explanation(address, suppressed, found, tuple(sent), remarks)
+
+
+def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: list[DeliveryRecord]) -> str:
+    if subscription.status is not SubscriptionStatus.ACTIVE:
+        return f"{subscription.feed}: nothing is sent, the subscription is {subscription.status}"
+    settled = f"all up to number {subscription.settled_seq} is decided"
+    if edition is not None and not any(one.subscription_id == subscription.id for one in sent):
+        return f"{edition.label}: no delivery: not due at that moment, or too few items matched; {settled}"
+    if subscription.next_due_at is None:
+        return f"{subscription.feed}: due as soon as an item matches; {settled}"
+    return f"{subscription.feed}: next due at {subscription.next_due_at:%Y-%m-%d %H:%M} UTC; {settled}"

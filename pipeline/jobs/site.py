@@ -1,0 +1,40 @@
+"""What every job works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pipeline.compose.links import Links
+from pipeline.config import FeedSettings, Settings
+from pipeline.http import Fetcher
+from pipeline.store import Store
+from pipeline.texts import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site, wired by ``app``: its settings and the parts that were made from them."""
+
+    settings: Settings
+    store: Store
+    texts: Texts
+    fetcher: Fetcher
+    links: Links
+
+    def feed(self, slug: str) -> FeedSettings:
+        """The feed's settings; raises ConfigError."""
+        return self.settings.feed(slug)
+
+    @property
+    def host(self) -> str:
+        """The public host name: Message-IDs and List-Ids end in it."""
+        return urlsplit(self.settings.site.url).hostname or "localhost"
+
+    def feed_url(self, slug: str, extension: str) -> str:
+        """The public address of a published file."""
+        return f"{self.settings.site.url}/feeds/{slug}.{extension}"
+
+    def sources_by_feed(self) -> dict[str, tuple[str, ...]]:
+        """Which URLs each feed reads, as the settings say."""
+        return {slug: tuple(source.url for source in feed.source) for slug, feed in self.settings.feeds.items()}

@@ -1,0 +1,65 @@
+"""Sweep: what a dead process left on the wire, and what is past its deadline or cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.jobs.site import Site
+from pipeline.models import DeliveryStatus, EditionStatus
+from pipeline.store import Tx, deliveries, editions, runs
+from pipeline.store.editions import EditionRecord
+
+_KEEP_RUNS = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was found: deliveries left on the wire (by edition), and how many expired."""
+
+    uncertain: dict[str, int]
+    expired: int
+    cancelled: int
+
+
+def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
+    """Put in order what an earlier process could not finish. ``is_dead`` judges the lease tokens of other processes."""
+    with site.store.write() as tx:
+        lost = deliveries.recover(tx, is_dead, now)
+        by_edition: dict[str, int] = {}
+        for delivery in lost:
+            by_edition[delivery.edition] = by_edition.get(delivery.edition, 0) + 1
+        for label, count in by_edition.items():
+            _report(tx, label, count, now)
+        cancelled = sum(
+            deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "the edition was cancelled", now)
+            for edition in editions.open_editions(tx, EditionStatus.CANCELLED)
+        )
+        expired = 0
+        for edition in editions.open_editions(tx, EditionStatus.SENDING, EditionStatus.PAUSED):
+            if edition.deadline_at <= now:
+                expired += _expire(tx, edition, now)
+        runs.prune(tx, now - _KEEP_RUNS)
+    return Swept(by_edition, expired, cancelled)
+
+
+def _report(tx: Tx, label: str, count: int, now: datetime) -> None:
+    edition = editions.by_label(tx, label)
+    assert edition is not None
+    done = "sent again with the same Message-ID" if edition.uncertain == "resend" else "held until you decide"
+    fix = f'They are named by "gazet verify {label}".'
+    if edition.uncertain == "hold":
+        fix += f' "gazet retry {label}" sends them again.'
+    people = "1 delivery was" if count == 1 else f"{count} deliveries were"
+    what = f"edition {label}: {people} on the wire when a process ended; {done}"
+    runs.problem(tx, f"uncertain:{label}", what, fix, now)
+
+
+def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:
+    count = deliveries.end_open(tx, edition.id, DeliveryStatus.EXPIRED, "not sent before the deadline", now)
+    if count:
+        what = f"edition {edition.label}: {count} deliveries were not sent before the deadline"
+        fix = f'Their items come in the next digest, or now with "gazet retry {edition.label}".'
+        runs.problem(tx, f"expired:{edition.label}", what, fix, now)
+    return count
