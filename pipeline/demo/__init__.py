@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -90,24 +90,36 @@ def _shipped_feed() -> str:
 
 
 def _play(site: Site, sample: SampleSite, say: Callable[[str], None]) -> None:
-    def at(day: int, hour: int, month: int = 5) -> datetime:
-        return datetime(2019, month, day, hour, tzinfo=_ZONE).astimezone(UTC)
-
     say(f"The sample news site answers at {sample.url}\n")
-    _import(site, at(22, 9), say)
-    _tick(site, at(22, 9), "the first collect", say)
-    _tick(site, at(22, 14), "08:00 in New York: Grace's daily digest", say)
-    _tick(site, at(28, 8), "Tuesday 08:00: the weekly digest", say)
+    first, last = _at("2019-05-22T09:00"), _at("2019-06-04T08:00")
+    _import(site, first, say)
+    _tick(site, first, say, "the first collect")
+    _let_pass(site, _at("2019-05-22T14:00"), _at("2019-05-28T08:00"), say)
     sample.publish_one_more()
-    _tick(site, at(28, 12), "the site has published one more item", say)
-    _tick(site, at(28, 14), "08:00 in New York: just the new one", say)
-    _tick(site, at(4, 8, month=6), "the next Tuesday: just the new one", say)
+    say("\nThe site publishes one more item.")
+    _let_pass(site, _at("2019-05-28T09:00"), _at("2019-05-28T09:00"), say)
+    _let_pass(site, _at("2019-05-28T14:00"), last, say)
     before = _fingerprint(site.settings.folder)
-    report = _tick(site, at(4, 8, month=6), "the same moment once more", say)
+    report = _tick(site, last, lambda _: None, "")
     if before != _fingerprint(site.settings.folder) or report.sent is not None:
         raise GazetError("The second run of the same moment changed something; that is a mistake in Gazet.")
-    say("   nothing is due: no mail sent, not a byte of the published files changed\n")
+    say("\nThe same moment once more: nothing is due, no mail was sent, not a byte of the published files changed.\n")
     _who_got_what(site.settings.folder, say)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=_ZONE).astimezone(UTC)
+
+
+def _let_pass(site: Site, start: datetime, end: datetime, say: Callable[[str], None]) -> None:
+    """Tick every six hours, as a scheduler would every few seconds; only ticks in which something happened are told."""
+    while start <= end:
+        told: list[str] = []
+        _tick(site, start, told.append, "")
+        if any(not line.endswith("not modified") for line in told[1:]):
+            for line in told:
+                say(line)
+        start += timedelta(hours=6)
 
 
 def _import(site: Site, now: datetime, say: Callable[[str], None]) -> None:
@@ -116,8 +128,9 @@ def _import(site: Site, now: datetime, say: Callable[[str], None]) -> None:
     say(f"imported subscribers.csv: {done.counts['added']} subscribers, one daily in New York, two weekly")
 
 
-def _tick(site: Site, now: datetime, what: str, say: Callable[[str], None]) -> TickReport:
-    say(f"── {now.astimezone(_ZONE):%a %d %B %Y %H:%M}: {what}")
+def _tick(site: Site, now: datetime, say: Callable[[str], None], what: str) -> TickReport:
+    local = f"{now.astimezone(_ZONE):%a %d %B %Y %H:%M}"
+    say(f"── {local}" + (f", {what}" if what else ""))
     engine = LocalEngine(
         site,
         lambda: app.relay_for(site),

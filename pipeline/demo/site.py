@@ -63,7 +63,7 @@ class SampleSite:
             def _answer(self, status: HTTPStatus, tag: str, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("ETag", tag)
-                self.send_header("Content-Type", "image/png" if body[1:4] == b"PNG" else "text/html; charset=utf-8")
+                self.send_header("Content-Type", "application/pdf" if body[:4] == b"%PDF" else "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

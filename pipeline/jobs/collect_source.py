@@ -83,7 +83,7 @@ def read_source(site: Site, feed: FeedSettings, source: SourceSettings, fetched:
         now=now,
         max_items=site.settings.collect.max_items,
     )
-    candidates, remarks = normalise(parsed, base_url=fetched.final_url, language=language, zone=zone, now=now)
+    candidates, remarks = normalise(parsed, base_url=fetched.final_url, language=language, now=now)
     return Reading(parsed, candidates, (*parsed.skipped, *remarks))
 
 

@@ -8,6 +8,7 @@ with WebServer() as web:
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,14 +40,16 @@ Behaviour = Callable[["_Handler"], None]
 
 
 class WebServer:
-    """Threaded HTTP server on 127.0.0.1; ``address`` is "127.0.0.1:PORT". Unknown paths answer 404."""
+    """Threaded HTTP server on 127.0.0.1, with ``tls`` an HTTPS one; ``address`` is "127.0.0.1:PORT". Unknown paths answer 404."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.stopped = threading.Event()
         self._behaviours: dict[str, Behaviour] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.owner = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def __enter__(self) -> WebServer:

@@ -1,0 +1,198 @@
+"""Parsed items become candidates: absolute addresses, identities, plain and sanitised text, clean teasers, a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pipeline.collect.dates import is_plausible
+from pipeline.collect.markup import absolute_url, clean_html, squeeze, to_text
+from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, ReadDate
+
+MAX_TITLE = 500
+MAX_SUMMARY = 1_000
+_MAX_FILES = 20
+_TRACKING = re.compile(
+    r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|_hsenc|_hsmi|igshid|mkt_tok|ref_src|wt_mc", re.IGNORECASE
+)
+# With a capital, as a link's text: a sentence may well end in "meer lezen".
+_READ_MORE = re.compile(
+    r"[\s»›>→|–-]*(?<!\w)(?:M(?i:eer lezen)|L(?i:ees (?:meer|verder))|V(?i:erder lezen)|C(?i:ontinue reading)|R(?i:ead more)"
+    r"|W(?i:eiterlesen)|M(?i:ehr lesen)|L(?i:ire la suite))(?!\w)[\s»›>→….:|-]*$"
+)
+_CUT = re.compile(r"\s*(?:\[\s*(?:…|\.{3}|&hellip;|&#8230;)\s*\]|…|\.{3,}|\(\s*(?:…|\.{3})\s*\))\s*$")
+_NO_TEASER = re.compile(
+    r"Er is geen samenvatting omdat dit .{0,40}beveiligd.{0,20}|There is no excerpt because this is a protected post\."
+    r"|Es gibt keinen Textauszug, da dies ein geschützter Beitrag ist\.|Il n.y a pas d.extrait.{0,60}protég.{0,20}",
+    re.IGNORECASE,
+)
+
+
+def normalise(
+    parsed: ParsedSource,
+    *,
+    base_url: str,
+    language: str,
+    now: datetime,
+) -> tuple[tuple[CandidateItem, ...], tuple[str, ...]]:
+    """Candidates in document order, and a remark for each thing that was left out.
+
+    ``base_url`` is the document's final address; ``language`` is used where neither item nor document names one.
+    Entries that share an identity are one item: the first wins.
+    """
+    remarks: list[str] = []
+    tongue = language or parsed.language
+    candidates: list[CandidateItem] = []
+    for number, item in enumerate(parsed.items, 1):
+        candidate = _candidate(item, base_url, tongue, now, remarks)
+        if candidate is None:
+            remarks.append(f'entry {number} "{squeeze(item.title)[:60]}" has neither an address nor a guid')
+        else:
+            candidates.append(candidate)
+    return tuple(_distinct(candidates)), tuple(dict.fromkeys(remarks))
+
+
+def _distinct(candidates: Sequence[CandidateItem]) -> Iterator[CandidateItem]:
+    """One candidate an identity. An address under which entries with guids have different titles identifies none of them."""
+    titles: dict[str, set[str]] = {}
+    for candidate in candidates:
+        if len(candidate.keys) == 2:
+            titles.setdefault(candidate.keys[1], set()).add(candidate.title)
+    seen: set[str] = set()
+    for candidate in candidates:
+        shared = len(titles.get(candidate.keys[-1], ())) > 1
+        told = replace(candidate, keys=candidate.keys[:1]) if shared else candidate
+        if seen.isdisjoint(told.keys):
+            seen.update(told.keys)
+            yield told
+
+
+def url_key(url: str) -> str:
+    """The identity of an address: no scheme, fragment, default port, trailing slash or tracking parameters.
+
+    Empty for an empty URL. Case counts in path and query, as it does on servers.
+    """
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
+    kept = [pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])]
+    query = f"?{'&'.join(kept)}" if kept else ""
+    return f"url:{host}{port}{parts.path.rstrip('/')}{query}"
+
+
+def clean_teaser(text: str) -> str:
+    """A teaser without "[…]" and "Lees meer": it ends as a sentence, or with "…" where it was cut inside one.
+
+    WordPress's notice that a protected post has no excerpt is no teaser.
+    """
+    value = squeeze(text)
+    if _NO_TEASER.fullmatch(value):
+        return ""
+    bare = value
+    while (shorter := _CUT.sub("", _READ_MORE.sub("", bare))) != bare:
+        bare = shorter
+    was_cut = _CUT.search(_READ_MORE.sub("", value)) is not None
+    if was_cut and bare and bare[-1] not in ".!?\"”’'":
+        return bare.rstrip(" ,;:–-") + "…"
+    return bare
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most ``limit`` characters, cut at a word and marked with "…"."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit - 1]
+    at_word = head if text[limit - 1] == " " else head.rpartition(" ")[0] or head
+    return at_word.rstrip(" ,;:.–-") + "…"
+
+
+def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, remarks: list[str]) -> CandidateItem | None:
+    url = absolute_url(item.url, base_url)
+    guid = squeeze(item.guid)[:1_000]
+    keys = tuple(key for key in (f"guid:{guid}" if guid else "", url_key(url)) if key)
+    if not keys:
+        return None
+    content = clean_html(item.content_html, base_url) if item.content_html else ""
+    summary = _summary(item, content)
+    title = shorten(squeeze(item.title), MAX_TITLE) or shorten(summary, 80) or url or guid
+    published, updated = (_believed(date, title, now, remarks) for date in (item.published, item.updated))
+    candidate = CandidateItem(
+        keys=keys,
+        url=url,
+        title=title,
+        kicker=shorten(squeeze(item.kicker), 80),
+        summary=summary,
+        content_html=content or _as_content(item, base_url),
+        published=published,
+        updated=updated,
+        authors=_names(item.authors),
+        categories=_names(item.categories),
+        image=_image(item.image, base_url),
+        attachments=tuple(_attachments(item.attachments, base_url))[:_MAX_FILES],
+        language=squeeze(item.language)[:35] or language,
+        content_hash="",
+    )
+    return replace(candidate, content_hash=_hash(candidate))
+
+
+def _summary(item: ParsedItem, content: str) -> str:
+    for text in (squeeze(item.summary), to_text(item.summary_html), to_text(content)):
+        if text:
+            return clean_teaser(text) if len(text) <= MAX_SUMMARY else shorten(text, MAX_SUMMARY)
+    return ""
+
+
+def _as_content(item: ParsedItem, base_url: str) -> str:
+    """A description that is longer than a teaser, or holds markup, is what the source gives of the article."""
+    if not item.summary_html or ("<" not in item.summary_html and len(item.summary_html) <= MAX_SUMMARY):
+        return ""
+    return clean_html(item.summary_html, base_url)
+
+
+def _believed(date: ReadDate | None, title: str, now: datetime, remarks: list[str]) -> ReadDate | None:
+    if date is None or is_plausible(date, now):
+        return date
+    remarks.append(f'"{title[:60]}": the date "{date.text[:40]}" is not believed')
+    return None
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for raw in names if (name := shorten(squeeze(raw), 100))))[:50]
+
+
+def _image(image: Image | None, base_url: str) -> Image | None:
+    address = absolute_url(image.url, base_url) if image is not None else ""
+    return replace(image, url=address, alt=shorten(squeeze(image.alt), 300)) if image is not None and address else None
+
+
+def _attachments(attachments: tuple[Attachment, ...], base_url: str) -> Iterator[Attachment]:
+    for item in attachments:
+        if address := absolute_url(item.url, base_url):
+            media = item.media_type if re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", item.media_type, re.ASCII) else ""
+            yield Attachment(address, media, max(0, item.length), shorten(squeeze(item.title), 200))
+
+
+def _hash(item: CandidateItem) -> str:
+    """SHA-256 over what a reader sees. "2 uur geleden" moves with every reading, so it is not part of it."""
+    dated = item.published is not None and item.published.rule != "relative"
+    visible = [
+        item.title,
+        item.kicker,
+        item.summary,
+        item.content_html,
+        url_key(item.url),
+        item.published.at.isoformat() if item.published is not None and dated else "",
+        item.authors,
+        item.categories,
+        item.image.url if item.image else "",
+        [attachment.url for attachment in item.attachments],
+        item.language,
+    ]
+    return hashlib.sha256(json.dumps(visible, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()

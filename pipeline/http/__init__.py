@@ -1,0 +1,12 @@
+"""The only outgoing HTTP: one URL in, one answer within its limits out.
+
+    url ──▶ resolve once ──▶ check every address ──▶ connect to it ──▶ 200, 304 ──▶ Fetched
+                 ▲                                       │
+                 └──────────── at most 5 redirects ◀─────┘
+
+Each hop is resolved, checked and pinned anew; the deadline covers all of them together.
+"""
+
+from pipeline.http.fetch import Fetched, Fetcher, from_settings
+
+__all__ = ["Fetched", "Fetcher", "from_settings"]

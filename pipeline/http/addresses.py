@@ -1,0 +1,101 @@
+"""Which addresses may be reached: a name is resolved once, every answer checked, and one of them connected to."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from typing import Any
+
+from requests_hardened.ip_filter import InvalidIPAddress, filter_host
+from urllib3.util.connection import allowed_gai_family
+
+from pipeline.errors import AddressRefusedError, FetchError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class AddressGuard:
+    """Decides which addresses may be reached: public ones on ports 80 and 443, and what ``allow`` names."""
+
+    def __init__(self, allow: bool | tuple[str, ...]) -> None:
+        self._all = allow is True
+        self._hosts: set[tuple[str, int | None]] = set()
+        self._networks: list[Network] = []
+        for entry in allow if isinstance(allow, tuple) else ():
+            self._add(entry.strip().lower())
+
+    def _add(self, entry: str) -> None:
+        try:
+            self._networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))
+        except ValueError:
+            host, colon, port = entry.rpartition(":")
+            named = (host, int(port)) if colon and port.isdigit() else (entry, None)
+            self._hosts.add((named[0].strip("[]").rstrip("."), named[1]))
+
+    def choose(self, url: str, host: str, port: int, seconds: float) -> str:
+        """The address to connect to. Every address of the host must be allowed, not only the first."""
+        addresses = _resolve(url, host, port, seconds)
+        if self._all or self._names(host, port):
+            return str(addresses[0])
+        for address in addresses:
+            self._check(url, host, port, address)
+        return str(addresses[0])
+
+    def _names(self, host: str, port: int) -> bool:
+        name = host.lower().rstrip(".")
+        return (name, None) in self._hosts or (name, port) in self._hosts
+
+    def _check(self, url: str, host: str, port: int, address: Address) -> None:
+        if any(address in network for network in self._networks):
+            return
+        if not _is_public(address):
+            raise AddressRefusedError(url, host, str(address))
+        if port not in (80, 443):
+            fix = f'If that is intended, add "{host}:{port}" to allow under [collect] in gazet.toml.'
+            raise FetchError(url, f"port {port} is not one of 80 and 443", retryable=False, fix=fix)
+        try:
+            filter_host(str(address), port, allow_loopback=False)
+        except InvalidIPAddress:
+            raise AddressRefusedError(url, host, str(address)) from None
+
+
+def _is_public(address: Address) -> bool:
+    """Global unicast (IANA special-purpose registries); an address that carries an IPv4 one is judged by that too."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is not None:
+            return False
+        if address in _NAT64 or address.is_site_local:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _resolve(url: str, host: str, port: int, seconds: float) -> list[Address]:
+    """Each address once, in the system's order; in a thread, because getaddrinfo has no time limit of its own."""
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, family=allowed_gai_family(), type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise FetchError(url, f"the name {host} was not resolved in time")
+    if isinstance(found[0], Exception):
+        raise FetchError(url, f"the host {host} is not known", fix="Check the address, and this machine's DNS.")
+    unique = dict.fromkeys(_unmapped(ipaddress.ip_address(entry[4][0].partition("%")[0])) for entry in found[0])
+    return list(unique)
+
+
+def _unmapped(address: Address) -> Address:
+    """::ffff:127.0.0.1 is 127.0.0.1 to the kernel, so it is to every rule (RFC 4291 section 2.5.5.2)."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

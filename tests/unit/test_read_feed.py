@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.collect.read import read
+from pipeline.collect.read_feed import looks_like_feed, read_feed
+from pipeline.config import PageSettings
+from pipeline.errors import ReadError
+from pipeline.models import ParsedSource, SourceKind
+
+DATA = Path(__file__).parent.parent / "data" / "wordpress"
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+URL = "https://news.example/feed/"
+
+
+def feed(body: bytes, content_type: str = "application/rss+xml") -> ParsedSource:
+    return read_feed(body, url=URL, content_type=content_type, zone="Europe/Amsterdam", now=NOW, language="nl")
+
+
+def rss(item: str, encoding: str = "utf-8") -> bytes:
+    head = f'<?xml version="1.0" encoding="{encoding}"?><rss version="2.0"><channel><title>T</title>'
+    return f"{head}<item>{item}</item></channel></rss>".encode(encoding)
+
+
+@pytest.mark.parametrize(("name", "version"), [("feed-rss2.xml", "rss20"), ("feed-atom.xml", "atom10"), ("feed-rdf.xml", "rss10")])
+def test_one_site_reads_the_same_in_every_format(name: str, version: str) -> None:
+    found = feed((DATA / name).read_bytes())
+    assert found.rule == version
+    assert len(found.items) == 10
+    assert found.title == "Kwaliteitsnetwerk Onderwijs & Bestuur"
+    first = found.items[0]
+    assert first.title == "Wintertijd: bericht in het dubbele uur"
+    assert first.url == "http://127.0.0.1:8182/nieuws/wintertijd-bericht-in-het-dubbele-uur/"
+    assert first.published is not None
+    assert first.published.at == datetime(2019, 10, 27, 1, 30, tzinfo=UTC)
+    assert found.items[3].title == "Vacature | Adviseur m/v/x (0,8 fte) – € 3.900"
+
+
+def test_a_valid_feed_without_entries_says_so_and_is_no_error() -> None:
+    found = feed((DATA / "feed-comments.xml").read_bytes())
+    assert found.items == ()
+    assert "no entries" in found.rule
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("05-06-2019", datetime(2019, 6, 5, 10, 0, tzinfo=UTC)),
+        ("Wed, 22 May 2019 14:05:00 CEST", datetime(2019, 5, 22, 12, 5, tzinfo=UTC)),
+        ("wo, 22 mei 2019 14:05:00 +0200", datetime(2019, 5, 22, 12, 5, tzinfo=UTC)),
+    ],
+)
+def test_feed_dates_that_feedparser_gets_wrong_are_right(date: str, expected: datetime) -> None:
+    (item,) = feed(rss(f"<title>x</title><pubDate>{date}</pubDate>")).items
+    assert item.published is not None
+    assert item.published.at == expected
+
+
+def test_an_unreadable_date_leaves_a_remark_and_keeps_the_item() -> None:
+    found = feed(rss("<title>Fijn</title><pubDate>op een dag</pubDate>"))
+    assert found.items[0].published is None
+    assert found.skipped == ('"Fijn": the date "op een dag" could not be read',)
+
+
+def test_markup_in_titles_becomes_text_and_arithmetic_stays() -> None:
+    assert feed(rss("<title>&lt;b&gt;Vet&lt;/b&gt; &amp;amp; schuin</title>")).items[0].title == "Vet & schuin"
+    assert feed(rss("<title>Waarom 100% &lt; 99% en 5 &gt; 4</title>")).items[0].title == "Waarom 100% < 99% en 5 > 4"
+
+
+def test_enclosures_content_and_authors_arrive() -> None:
+    (item,) = feed(
+        rss(
+            "<title>x</title><author>An</author><category>Nieuws</category><description>kort</description>"
+            '<content:encoded xmlns:content="http://purl.org/rss/1.0/modules/content/">&lt;p&gt;lang&lt;/p&gt;</content:encoded>'
+            '<enclosure url="/a.mp3" type="audio/mpeg" length="12"/>'
+        )
+    ).items
+    assert (item.content_html, item.summary_html, item.categories) == ("<p>lang</p>", "kort", ("Nieuws",))
+    assert [(found.url, found.media_type, found.length) for found in item.attachments] == [("/a.mp3", "audio/mpeg", 12)]
+
+
+def test_bytes_that_look_like_a_path_are_never_opened(tmp_path: Path) -> None:
+    secret = tmp_path / "feed.xml"
+    secret.write_bytes(rss("<title>secret</title>"))
+    with pytest.raises(ReadError):
+        feed(str(secret).encode())
+
+
+def test_an_html_page_is_not_taken_for_a_feed() -> None:
+    page = (DATA / "listing-front.html").read_bytes()
+    assert not looks_like_feed(page, "application/rss+xml")
+    with pytest.raises(ReadError, match="not a feed"):
+        feed(page)
+
+
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbf\n" + rss("<title>x</title>"), b"<!-- hi --><?x y?>" + rss(""), rss("", "utf-16")])
+def test_a_feed_is_known_by_its_root(body: bytes) -> None:
+    assert looks_like_feed(body, "text/html")
+
+
+def test_leading_rubbish_is_forgiven_where_the_server_says_feed() -> None:
+    body = b"Warning: something in line 3\n" + rss("<title>x</title>")
+    assert looks_like_feed(body, "application/rss+xml; charset=utf-8")
+    assert not looks_like_feed(body, "text/plain")
+
+
+def test_windows_bytes_in_a_feed_that_says_so_are_read() -> None:
+    assert feed(rss("<title>Financiën – één</title>", "windows-1252")).items[0].title == "Financiën – één"
+
+
+HEAD = b'<rss version="2.0"><channel>'
+BOMBS = {
+    "nested": HEAD + b"<item><description>" + b"<d>" * 60_000,
+    "many items": HEAD + b"<item>" * 30_000,
+    "too many items": HEAD + b"<item>" * 2_000_000,
+    "entities": b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">'
+    + b"".join(b'<!ENTITY a%d "%s">' % (i, (b"&a%d;" % (i - 1) if i else b"&a;") * 10) for i in range(12))
+    + b"]>"
+    + HEAD
+    + b"<item><title>&a11;</title></item></channel></rss>",
+    "external entity": b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
+    + HEAD
+    + b"<item><title>[&x;]</title></item></channel></rss>",
+    "NUL": HEAD + b"\0" * 100_000 + b"<item><title>x</title></item>",
+    "ampersands": HEAD + b"<item><title>" + b"&" * 400_000,
+    "unclosed comments": HEAD + b"<!--" * 200_000,
+    "spaces": HEAD + b" " * 9_900_000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_hostile_feeds_end_in_a_result_or_a_read_error(name: str) -> None:
+    started = time.monotonic()
+    try:
+        found = feed(BOMBS[name])
+    except ReadError:
+        found = None
+    assert found is None or all("/" not in item.title and len(item.title) < 2_000_000 for item in found.items)
+    assert time.monotonic() - started < 30
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"", HEAD, b"<feed xmlns='http://www.w3.org/2005/Atom'><entry>", b"<rdf:RDF>", HEAD + b"<item><title>"]),
+)
+def test_any_bytes_give_items_or_a_read_error(data: bytes, head: bytes) -> None:
+    for kind in (SourceKind.AUTO, SourceKind.FEED):
+        try:
+            found = read(
+                head + data,
+                url=URL,
+                content_type="",
+                kind=kind,
+                page=PageSettings(),
+                language="nl",
+                zone="UTC",
+                now=NOW,
+                max_items=10,
+            )
+        except ReadError:
+            continue
+        assert found.items or found.rule
+
+
+def test_more_items_than_wanted_are_left_out_with_a_remark() -> None:
+    body = (DATA / "feed-rss2.xml").read_bytes()
+    found = read(
+        body, url=URL, content_type="", kind=SourceKind.AUTO, page=PageSettings(), language="", zone="UTC", now=NOW, max_items=4
+    )
+    assert len(found.items) == 4
+    assert "6 items beyond the first 4" in found.skipped[-1]
