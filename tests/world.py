@@ -1,10 +1,10 @@
 """A whole site to play with: settings in a folder, a web server as source, the outbox or a real SMTP server as relay.
 
-    world = World(tmp_path)
-    world.news("Eerste bericht", "2026-11-20T09:00")
-    world.subscribe("ann@example.org", cadence="daily", time="08:00")
-    world.run("2026-11-24T08:00")           # one tick with everything due, at that moment in Amsterdam
-    world.mails                              # what the outbox holds, parsed
+world = World(tmp_path)
+world.news("Eerste bericht", "2026-11-20T09:00")
+world.subscribe("ann@example.org", cadence="daily", time="08:00")
+world.run("2026-11-24T08:00")           # one tick with everything due, at that moment in Amsterdam
+world.mails                              # what the outbox holds, parsed
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def moment(text: str) -> datetime:
 class World:
     """One site with one feed ``po`` that reads an RSS feed of the world's own web server."""
 
-    def __init__(self, folder: Path, web: WebServer, *, store: str = "", relay: str = "", digest: str = "", every: str = "1m") -> None:
+    def __init__(
+        self, folder: Path, web: WebServer, *, store: str = "", relay: str = "", digest: str = "", every: str = "1m"
+    ) -> None:
         self.folder = folder
         self.web = web
         self.entries: list[tuple[str, str, str, tuple[str, ...]]] = []
@@ -123,7 +125,9 @@ class World:
         done = people.import_subscribers(self.site, people.read_csv(self.site, io.StringIO(text)), moment(at))
         assert not done.refused, done.refused
 
-    def engine(self, at: str | datetime, *, relay: Callable[[], Relay] | None = None, stop: threading.Event | None = None) -> LocalEngine:
+    def engine(
+        self, at: str | datetime, *, relay: Callable[[], Relay] | None = None, stop: threading.Event | None = None
+    ) -> LocalEngine:
         """The engine of ``gazet run`` with a clock that stands at ``at``."""
         now = moment(at) if isinstance(at, str) else at
         return LocalEngine(
@@ -152,9 +156,8 @@ class World:
         """Which of this world's items a mail shows, in its order."""
         body = mail.get_body(("plain",))
         assert body is not None
-        text = body.get_content()
-        shown = [(text.index(title), title) for title, *_ in self.entries if title in text]
-        return [title for _, title in sorted(shown)]
+        titles = {title for title, *_ in self.entries}
+        return [line for line in body.get_content().splitlines() if line in titles]
 
     def got(self, address: str) -> list[list[str]]:
         """The titles of each digest this address got, oldest first."""

@@ -226,7 +226,7 @@ def _move_schedules(tx: Tx, due: Due, now: datetime) -> None:
         if schedule.next_due_at is not None:
             editions.move_schedule(tx, schedule.id, slots.next_slot(schedule.rhythm, now))
     for schedule in due.too_late:
-        editions.move_schedule(tx, schedule.id, slots.same_time_next_day(schedule.rhythm, now))
+        editions.move_schedule(tx, schedule.id, slots.next_same_time(schedule.rhythm, now))
 
 
 def _write_edition(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,9 @@ def next_slot(rhythm: Rhythm, after: datetime) -> datetime:
     return next(slot for slot in _slots(rhythm, after) if slot > after)
 
 
-def same_time_next_day(rhythm: Rhythm, now: datetime) -> datetime:
-    """The rhythm's clock time on the first local day after today's, whatever its weekday or day of the month."""
-    today = now.astimezone(ZoneInfo(rhythm.zone)).date()
-    return _moment(rhythm, today + timedelta(days=1))
+def next_same_time(rhythm: Rhythm, now: datetime) -> datetime:
+    """The rhythm's clock time on the first local day on which it is still to come, whatever its weekday or day of the month."""
+    return next_slot(replace(rhythm, cadence=Cadence.DAILY), now)
 
 
 def latest_missed(rhythm: Rhythm, next_due_at: datetime, now: datetime) -> datetime:

@@ -1,0 +1,147 @@
+"""``make bench``: what Gazet costs, beside named peers in the same run. Ratios are printed and kept in RESULTS.md."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import smtplib
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+from pipeline import app
+from pipeline.compose import digest, message
+from pipeline.config import RelaySettings
+from pipeline.deliver.smtp import SmtpRelay
+from pipeline.jobs.deliver_batch import deliver_batch
+from pipeline.jobs.open_edition import open_edition
+from pipeline.models import DeliveryStatus, Personal
+from pipeline.texts import Texts
+from tests.factories import make_digest, make_feed_item
+from tests.servers.web import WebServer
+from tests.world import World, moment
+
+PEOPLE = 2000
+ANN = Personal("ann@example.org", "Ann", "<x@example.org>", "https://news.example.org/unsubscribe/x", "mailto:a@example.org")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it took, by the monotonic clock."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+def main() -> None:
+    """Measure everything and write the table."""
+    rows = [*_splice(), *_editions()]
+    head = f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, 2 cores, everything on one machine.\n"
+    table = "| what | Gazet | peer | ratio (Gazet ÷ peer) |\n|---|---|---|---|\n" + "".join(
+        f"| {' | '.join(row)} |\n" for row in rows
+    )
+    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}"
+    Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+_NOTES = """\
+Rates are per second, so a ratio above 1 means that Gazet is faster. The sender is the lock-step one: each connection
+commits one claim and one outcome a message (SQLite, synchronous=FULL), which bounds it. The peers keep no account at all.
+"""
+
+
+def _splice() -> list[tuple[str, str, str, str]]:
+    document = make_digest([make_feed_item(seq) for seq in range(1, 26)])
+    made = digest.render(document, Texts(None))
+
+    def anew() -> None:
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = document.sender, ANN.address, made.subject
+        mail.set_content(made.text)
+        mail.add_alternative(made.html, subtype="html")
+        mail.as_bytes()
+
+    ours = 2000 / seconds(lambda: [message.splice(made.data, ANN) for _ in range(2000)])
+    theirs = 50 / seconds(lambda: [anew() for _ in range(50)])
+    return [_row(f"personal messages built, {len(made.data) // 1000} KB", ours, "EmailMessage for each", theirs)]
+
+
+def _editions() -> list[tuple[str, str, str, str]]:
+    folder = Path(tempfile.mkdtemp(prefix="gazet-bench-"))
+    sink = subprocess.Popen([sys.executable, "-m", "bench.sink"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert sink.stdout is not None
+        port = int(sink.stdout.readline())
+        with WebServer() as web:
+            world = World(folder / "site", web)
+            _fill(world)
+            opening = PEOPLE / seconds(lambda: open_edition(world.site, "po", moment("2026-11-24T08:00")))
+            inserting = PEOPLE / seconds(lambda: _insert_rows(folder / "peer.db"))
+            sending, data = _deliver(world, port)
+            peer = PEOPLE / seconds(lambda: _smtplib(port, data))
+            world.close()
+    finally:
+        sink.terminate()
+        sink.wait()
+        shutil.rmtree(folder)
+    return [
+        _row(f"deliveries opened ({PEOPLE} subscriptions)", opening, "sqlite3 executemany of the same rows", inserting),
+        _row(
+            f"messages delivered, 2 connections, {len(data) // 1000} KB", sending, "smtplib.sendmail, 1 connection, no ledger", peer
+        ),
+    ]
+
+
+def _fill(world: World) -> None:
+    for number in range(25):
+        world.news(f"Bericht {number}", "2026-11-20T09:00", text="Een bericht van enige lengte. " * 8)
+    lines = "email,feed,cadence\n" + "".join(f"lezer{number}@example.org,po,daily\n" for number in range(PEOPLE))
+    (world.folder / "people.csv").write_text(lines, encoding="utf-8")
+    from pipeline.jobs import people
+
+    world.engine("2026-11-23T12:00").once()
+    with (world.folder / "people.csv").open(encoding="utf-8", newline="") as file:
+        people.import_subscribers(world.site, people.read_csv(world.site, file), moment("2026-11-23T12:00"))
+
+
+def _insert_rows(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE d (id INTEGER PRIMARY KEY, e INTEGER, s INTEGER UNIQUE, address TEXT, status TEXT)")
+        rows = [(1, number, f"lezer{number}@example.org", "queued") for number in range(PEOPLE)]
+        database.executemany("INSERT INTO d (e, s, address, status) VALUES (?, ?, ?, ?)", rows)
+
+
+def _deliver(world: World, port: int) -> tuple[float, bytes]:
+    relay = SmtpRelay(RelaySettings(name="sink", host="127.0.0.1", port=port, tls="none", connections=2))
+    took = time.monotonic()
+    now = moment("2026-11-24T08:00")
+    tally = deliver_batch(world.site, relay, process=app.process_name(), clock=lambda: now, stop=threading.Event())
+    took = time.monotonic() - took
+    assert tally.outcomes[DeliveryStatus.ACCEPTED] == PEOPLE, tally
+    from pipeline.store import editions
+
+    with world.site.store.read() as tx:
+        [variant] = editions.variants(tx, editions.latest(tx, 1)[0].id)
+    return PEOPLE / took, message.splice(variant.data, ANN)
+
+
+def _smtplib(port: int, data: bytes) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as line:
+        for number in range(PEOPLE):
+            line.sendmail("news@example.org", f"lezer{number}@example.org", data)
+
+
+def _row(what: str, ours: float, peer: str, theirs: float) -> tuple[str, str, str, str]:
+    return what, f"{ours:,.0f}/s", f"{peer}: {theirs:,.0f}/s", f"{ours / theirs:.2f}"
+
+
+if __name__ == "__main__":
+    main()
