@@ -40,12 +40,24 @@ def read(
     is_feed = kind is SourceKind.FEED or (kind is SourceKind.AUTO and looks_like_feed(body, content_type))
     if is_feed:
         parsed = read_feed(body, url=url, content_type=content_type, zone=zone, now=now, language=language)
-    elif b"<" in body:
+    elif (other := _other_than_page(body, content_type)) == "":
         parsed = read_page(body, url=url, content_type=content_type, page=page, language=language, zone=zone, now=now)
     else:
-        media = content_type.partition(";")[0].strip()[:60] or "unlabelled data"
-        raise ReadError(url, f"is neither a feed nor a web page ({media})", fix="Give the address of a feed or a news page.")
+        raise ReadError(url, f"is neither a feed nor a web page ({other})", fix="Give the address of a feed or a news page.")
     return _limited(parsed, max_items)
+
+
+def _other_than_page(body: bytes, content_type: str) -> str:
+    """What a document is that is no HTML; empty for HTML. Bytes decide before labels, which are often wrong."""
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:4096]
+    media = content_type.partition(";")[0].strip().lower()[:60] or "unlabelled data"
+    if start[:1] in (b"{", b"["):
+        return "JSON"
+    if start.startswith(b"<?xml") and b"<html" not in start.lower():
+        return "XML of another kind"
+    if start.startswith(b"%PDF") or media.startswith(("image/", "audio/", "video/")) or b"<" not in body:
+        return media
+    return ""
 
 
 def _limited(parsed: ParsedSource, max_items: int) -> ParsedSource:

@@ -23,7 +23,10 @@ from pipeline.models import Attachment, Image, ParsedItem, ParsedSource, ReadDat
 _MAX_TAGS = 250_000
 _MAX_ENTITIES = 1_500_000
 _HEAD = 65536
-_PROLOGUE = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE(?:[^>\[]|\[.*?\])*>\s*)*", re.DOTALL | re.IGNORECASE)
+# Possessive throughout: "<!DOCTYPE" and thirty "[]" took a backtracking version minutes.
+_PROLOGUE = re.compile(
+    r"\s*+(?:<\?.*?\?>\s*+|<!--.*?-->\s*+|<!DOCTYPE(?:[^>\[]++|\[[^\]]*+\])*+>\s*+)*+", re.DOTALL | re.IGNORECASE
+)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)(?=[\s>/])", re.IGNORECASE)
 _MARKUP = re.compile(r"<[a-zA-Z/!][^>]*>|&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,30});")
 
@@ -58,12 +61,19 @@ def read_feed(body: bytes, *, url: str, content_type: str, zone: str, now: datet
     pairs = [(entry, reader.read(entry)) for entry in entries]
     return ParsedSource(
         kind=SourceKind.FEED,
-        rule=version if entries else f"{version}: the feed is valid and has no entries",
+        rule=_rule(version) if entries else f"{_rule(version)}: it is valid and has no entries",
         items=tuple(item for _entry, item in pairs),
         title=_plain(about, "title"),
         language=_text(about, "language"),
         skipped=((f"the feed is not well-formed{broken}",) if broken else ()) + tuple(reader.remarks),
     )
+
+
+def _rule(version: str) -> str:
+    """Feedparser's name of a format for people: "rss20" is "an RSS 2.0 feed"."""
+    name = version.rstrip("0123456789un")
+    number = ".".join(re.sub(r"\D", "", version))
+    return f"a feed, {'Atom' if name.startswith('atom') else 'RSS'} {number}".rstrip()
 
 
 def _head(body: bytes) -> str:

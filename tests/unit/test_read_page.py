@@ -244,3 +244,20 @@ def test_any_bytes_give_items_or_a_read_error(data: bytes) -> None:
         except ReadError:
             continue
         assert all(item.url.startswith("https://www.example.org/") or "//" in item.url for item in found.items)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "said"),
+    [
+        (b'[{"link": "<a href=\\"/a\\">b</a>"}]', "application/json", "JSON"),
+        (b'{"items": ["<article><a href=/x>y</a></article>"]}', "text/html", "JSON"),
+        (b'<?xml version="1.0"?><urlset><url><loc>https://a.example/</loc></url></urlset>', "text/xml", "XML of another kind"),
+        (b"%PDF-1.4 <a href=/x>y</a>", "text/html", "text/html"),
+        (b"\x89PNG <a href=/x>y</a>", "image/png", "image/png"),
+        (b"just words", "text/plain", "text/plain"),
+    ],
+)
+def test_what_is_no_page_is_not_searched_for_a_listing(body: bytes, content_type: str, said: str) -> None:
+    with pytest.raises(ReadError, match="neither a feed nor a web page") as caught:
+        page(body, content_type=content_type)
+    assert said in caught.value.reason
