@@ -124,11 +124,12 @@ def _boot_id() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """Clock ticks after boot at which the process started (proc(5), field 22); empty when there is none."""
+    """Clock ticks after boot at which the process started (proc(5), field 22); empty when there is none or only its zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return ""
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 @contextlib.contextmanager

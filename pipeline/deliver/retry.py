@@ -22,7 +22,7 @@ MAIL, RCPT, DATA           no answer                                    deferred
 dot                        no answer after the dot was handed over      uncertain
 =========================  ===========================================  ==========================================
 
-A deferral never goes past the deadline: the last try is made at the deadline, what is deferred after that has expired.
+A deferral never goes past the deadline: what would be tried again after it expires at it.
 """
 
 from __future__ import annotations

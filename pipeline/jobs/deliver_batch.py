@@ -1,14 +1,15 @@
 """Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
 
-Each connection is a thread with one claim at a time. The claim is committed before the first byte of its message leaves;
-the outcome is committed together with the next claim. So a kill at any moment leaves at most one delivery per connection
-of which nobody knows whether the relay kept it.
+Each connection is a thread with one claim at a time. It claims only when its session is open and its turn has come, and the
+claim is committed before the first byte of its message leaves; the outcome is committed together with the next claim. So a
+kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pipeline.deliver import retry
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
 from pipeline.jobs.site import Site
+from pipeline.jobs.sweep import recover
 from pipeline.models import (
     Blame,
     DeliveryStatus,
@@ -36,6 +38,8 @@ from pipeline.store.editions import EditionRecord
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
+_HANDED_BACK = 2
+"""So often a delivery may come back unsent in one batch: then it is something about it, and others have their turn."""
 
 
 @dataclass
@@ -93,6 +97,9 @@ class _Batch:
         self.breaker = Breaker()
         self._lock = threading.Lock()
         self._faults = 0
+        self._proven = False
+        self._at_work = 0
+        self._handed_back: Counter[int] = Counter()
         self._down = threading.Event()
         self._variants: dict[int, bytes] = {}
         self._errors: list[BaseException] = []
@@ -101,6 +108,8 @@ class _Batch:
         """Work through the editions, oldest first, on all connections."""
         if not waiting:
             return
+        self._recover()  # of an earlier batch of this process that ended in an error: its connections are gone
+        self._at_work = self.relay.connections
         threads = [
             threading.Thread(target=self._guarded, args=(index, waiting), name=f"{self.relay.name}-{index}", daemon=True)
             for index in range(self.relay.connections)
@@ -115,12 +124,15 @@ class _Batch:
         for thread in threads:
             while thread.is_alive() and not self.stop.is_set():
                 thread.join(0.2)
+        end = time.monotonic() + _GRACE_SECONDS
         for thread in threads:
-            thread.join(_GRACE_SECONDS / len(threads))
+            thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
-            with self.site.store.write() as tx:
-                left = deliveries.recover(tx, lambda lease: lease.startswith(self.process), self.clock())
-            self.tally.unsettled = len(left)
+            self.tally.unsettled = self._recover()
+
+    def _recover(self) -> int:
+        with self.site.store.write() as tx:
+            return sum(recover(tx, lambda lease: lease.startswith(f"{self.process}#"), self.clock()).values())
 
     def _guarded(self, index: int, waiting: Sequence[EditionRecord]) -> None:
         try:
@@ -148,11 +160,28 @@ class _Batch:
             self.tally.outcomes[status] += 1
             self.progress(self.tally)
 
-    def works(self, tx: Tx) -> None:
-        """The relay took a message."""
+    def leave(self) -> bool:
+        """A connection ends; whether it was the last one at work."""
         with self._lock:
-            faulty, self._faults = self._faults > 0, 0
-        if faulty or self.tally.outcomes[DeliveryStatus.ACCEPTED] == 0:
+            self._at_work -= 1
+            return self._at_work == 0
+
+    def hand_back(self, claim_id: int) -> None:
+        """A delivery that was not sent through no fault of its own, as far as one can tell."""
+        with self._lock:
+            self._handed_back[claim_id] += 1
+
+    def put_off(self) -> list[int]:
+        """Deliveries that came back too often: the next batch tries them again."""
+        with self._lock:
+            return [claim_id for claim_id, times in self._handed_back.items() if times >= _HANDED_BACK]
+
+    def works(self, tx: Tx) -> None:
+        """The relay took a message. One that was still on its way when the relay was given up or paused mends nothing."""
+        with self._lock:
+            known, self._proven = self._proven and not self._faults, True
+            self._faults = 0
+        if not known and not self._down.is_set():
             runs.relay_works(tx, self.relay.name)
             runs.mended(tx, f"relay:{self.relay.name}")
 
@@ -172,15 +201,15 @@ class _Batch:
     def pause_relay(self, tx: Tx, ids: Sequence[int], reason: str) -> None:
         """Everybody was refused for the same policy: nobody's address is to blame, so the relay waits for a person."""
         now = self.clock()
-        deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
+        moved = deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
         runs.set_relay_paused(tx, self.relay.name, True, reason)
         fix = f'Mend the cause, then "gazet resume {self.relay.name}".'
         runs.problem(
             tx, f"relay:{self.relay.name}", f"relay {self.relay.name} was paused: it refused five in a row: {reason}", fix, now
         )
         with self._lock:
-            for status, change in ((DeliveryStatus.FAILED, -len(ids)), (DeliveryStatus.DEFERRED, len(ids))):
-                self.tally.outcomes[status] += change
+            self.tally.outcomes[DeliveryStatus.FAILED] -= moved
+            self.tally.outcomes[DeliveryStatus.DEFERRED] += moved
             self.tally.problem = reason
         self._down.set()
 
@@ -192,28 +221,39 @@ class _Connection:
         self.batch = batch
         self.lease = lease
         self.session: Session | None = None
+        self.refused = False
 
     def work(self, waiting: Sequence[EditionRecord]) -> None:
         """Send edition after edition until none has a delivery that is due."""
         try:
             for edition in waiting:
-                claim = self._claim_first(edition)
-                while claim is not None:
-                    answer = self._send(edition, claim)
-                    claim = self._settle(edition, claim, answer)
+                while (claim := self._take_turn(edition)) is not None:
+                    self._send_on(edition, claim)
         finally:
             if self.session is not None:
                 self.session.close()
+            if not self.refused:
+                self.batch.leave()
 
-    def _claim_first(self, edition: EditionRecord) -> Claim | None:
-        if not self._connect():
+    def _take_turn(self, edition: EditionRecord) -> Claim | None:
+        """The first claim of a row of messages: when something is due, it is this connection's turn, and it has a session."""
+        with self.batch.site.store.read() as tx:
+            due = deliveries.any_due(tx, edition.id, self.batch.clock())
+        if not due or not self._connect() or not self.batch.rate.wait(self.batch.stop) or not self._connect():
             return None
         with self.batch.site.store.write() as tx:
             return self._claim(tx, edition)
 
+    def _send_on(self, edition: EditionRecord, claim: Claim | None) -> None:
+        """Message after message while the session lasts; each one's outcome is committed with the next one's claim."""
+        while claim is not None:
+            assert self.session is not None
+            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)))
+            claim = self._settle(edition, claim, answer, go_on=self.batch.relay.rate is None and self.session.usable)
+
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
-        while not self.batch.over and not (self.session is not None and self.session.usable):
+        while not self.batch.over and not self.refused and not (self.session is not None and self.session.usable):
             if self.session is not None:
                 self.session.close()
             made = self.batch.relay.connect()
@@ -222,17 +262,22 @@ class _Connection:
                 self._not_connected(made)
             else:
                 self.session = made
-        return not self.batch.over
+        return not self.batch.over and not self.refused
 
     def _not_connected(self, answer: RelayAnswer) -> None:
-        with self.batch.site.store.write() as tx:
-            self.batch.fault(tx, _line(answer), final=True)
+        """The others go on: many a relay allows fewer connections than the settings say. The last one means the relay."""
+        self.refused = True
+        if self.batch.leave():
+            with self.batch.site.store.write() as tx:
+                self.batch.fault(tx, _line(answer), final=True)
 
     def _claim(self, tx: Tx, edition: EditionRecord) -> Claim | None:
         """The next delivery to somebody who is still there; those who have left become suppressed here."""
         now = self.batch.clock()
         while not self.batch.over and now < edition.deadline_at:
-            claim = deliveries.claim(tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now)
+            claim = deliveries.claim(
+                tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now, without=self.batch.put_off()
+            )
             if claim is None or (left := self._left(tx, claim)) is None:
                 return claim
             deliveries.settle(tx, claim, left, None, now)
@@ -248,26 +293,15 @@ class _Connection:
             return None
         return RetryDecision(DeliveryStatus.SUPPRESSED, Blame.NOBODY, reason, count_attempt=False)
 
-    def _send(self, edition: EditionRecord, claim: Claim) -> RelayAnswer | None:
-        """The relay's answer; None when the batch was told to end before anything was put on the wire."""
-        if not self._connect() or not self.batch.rate.wait(self.batch.stop):
-            return None
-        assert self.session is not None
-        return self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)))
-
-    def _settle(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer | None) -> Claim | None:
-        """Commit the outcome together with the next claim."""
+    def _settle(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, *, go_on: bool) -> Claim | None:
+        """Commit the outcome, where the session goes on together with the next claim."""
         now = self.batch.clock()
+        decision = self._decide(edition, claim, answer, now)
         with self.batch.site.store.write() as tx:
-            if answer is None:
-                back = RetryDecision(DeliveryStatus.QUEUED, Blame.NOBODY, "", count_attempt=False)
-                deliveries.settle(tx, claim, back, None, now)
-                return None
-            decision = self._decide(edition, claim, answer, now)
             deliveries.settle(tx, claim, decision, answer, now)
             self.batch.count(decision.status)
             self._consequences(tx, edition, claim, answer, decision, now)
-            return self._claim(tx, edition)
+            return self._claim(tx, edition) if go_on else None
 
     def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:
         deadline = edition.deadline_at - edition.opened_at
@@ -285,6 +319,8 @@ class _Connection:
             subscribers.bounce(tx, claim.address, now)
         if decision.status is DeliveryStatus.UNCERTAIN:
             self._uncertain(tx, edition, claim, now)
+        if decision.status is DeliveryStatus.QUEUED:
+            self.batch.hand_back(claim.id)
         if decision.blame is Blame.RELAY:
             self.batch.fault(tx, decision.reason, final=False)
         if decision.blame is Blame.EDITION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from pipeline.store import Tx, deliveries, editions, runs
 from pipeline.store.editions import EditionRecord
 
 _KEEP_RUNS = timedelta(days=90)
+_KEEP_SAYING = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,7 @@ class Swept:
 def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
     """Put in order what an earlier process could not finish. ``is_dead`` judges the lease tokens of other processes."""
     with site.store.write() as tx:
-        lost = deliveries.recover(tx, is_dead, now)
-        by_edition: dict[str, int] = {}
-        for delivery in lost:
-            by_edition[delivery.edition] = by_edition.get(delivery.edition, 0) + 1
-        for label, count in by_edition.items():
-            _report(tx, label, count, now)
+        by_edition = recover(tx, is_dead, now)
         cancelled = sum(
             deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "the edition was cancelled", now)
             for edition in editions.open_editions(tx, EditionStatus.CANCELLED)
@@ -40,8 +37,17 @@ def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
         for edition in editions.open_editions(tx, EditionStatus.SENDING, EditionStatus.PAUSED):
             if edition.deadline_at <= now:
                 expired += _expire(tx, edition, now)
+        _forget(tx, now - _KEEP_SAYING)
         runs.prune(tx, now - _KEEP_RUNS)
     return Swept(by_edition, expired, cancelled)
+
+
+def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> dict[str, int]:
+    """Deliveries left on the wire by holders that are dead are sent again or held, and reported; their number by edition."""
+    by_edition = Counter(delivery.edition for delivery in deliveries.recover(tx, is_dead, now))
+    for label, count in by_edition.items():
+        _report(tx, label, count, now)
+    return dict(by_edition)
 
 
 def _report(tx: Tx, label: str, count: int, now: datetime) -> None:
@@ -54,6 +60,17 @@ def _report(tx: Tx, label: str, count: int, now: datetime) -> None:
     people = "1 delivery was" if count == 1 else f"{count} deliveries were"
     what = f"edition {label}: {people} on the wire when a process ended; {done}"
     runs.problem(tx, f"uncertain:{label}", what, fix, now)
+
+
+def _forget(tx: Tx, before: datetime) -> None:
+    """What was sent again or expired is history after a while; what is held waits for a person as long as it takes."""
+    for problem in runs.problems(tx):
+        kind, _, label = problem.key.partition(":")
+        if kind not in ("uncertain", "expired") or problem.since >= before:
+            continue
+        edition = editions.by_label(tx, label)
+        if edition is None or not deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]:
+            runs.mended(tx, problem.key)
 
 
 def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, true, update
 from sqlalchemy.orm import aliased
 
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, RelayAnswer, RetryDecision, SubscriptionStatus
+from pipeline.store import feeds
 from pipeline.store.database import Tx
-from pipeline.store.schema import DeliveryRow, EditionRow, SubscriptionRow, VariantRow
+from pipeline.store.schema import DeliveryRow, EditionRow, RelayRow, SiteRow, SubscriptionRow, VariantRow
 
 LEASE = timedelta(minutes=30)
 """Longer than the longest RFC 5321 wait for one message (4.5.3.2): a living sender is never taken for a dead one."""
@@ -57,15 +58,17 @@ class DeliveryRecord:
     variant_id: int
 
 
-def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime) -> Claim | None:
+def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime, without: Sequence[int] = ()) -> Claim | None:
     """Take the next delivery of an edition that is being sent; None when there is none to send at ``now``.
 
+    Nothing is taken while the edition, the relay or the site is paused. ``without`` are deliveries to pass over.
     The condition is repeated outside the subselect: on PostgreSQL a row may have changed hands while it was waited for,
     and without SKIP LOCKED two processes were seen to claim the same rows.
     """
-    for condition in (_queued(edition_id), _deferred_until(edition_id, now)):
-        ready = and_(condition, exists().where(EditionRow.id == edition_id, EditionRow.status == EditionStatus.SENDING))
-        first = select(DeliveryRow.id).where(ready).order_by(DeliveryRow.id).limit(1).with_for_update(skip_locked=True)
+    queued, deferred = (DeliveryRow.variant_id, DeliveryRow.id), (DeliveryRow.next_at, DeliveryRow.id)
+    for condition, order in ((_queued(edition_id), queued), (_deferred_until(edition_id, now), deferred)):
+        ready = and_(condition, *_nothing_rests(edition_id, relay), DeliveryRow.id.not_in(without) if without else true())
+        first = select(DeliveryRow.id).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
         taken = update(DeliveryRow).where(DeliveryRow.id == first.scalar_subquery(), condition)
         values = {"status": DeliveryStatus.SENDING, "relay": relay, "lease": lease, "lease_until": _clock(tx) + LEASE}
         row = tx.execute(taken.values(values | {"changed_at": now}).returning(DeliveryRow.__table__)).first()
@@ -74,13 +77,34 @@ def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime) -> 
     return None
 
 
+def any_due(tx: Tx, edition_id: int, now: datetime) -> bool:
+    """Whether the edition has a delivery to send at ``now``, so that a relay is not called for nothing."""
+    return any(
+        tx.execute(select(DeliveryRow.id).where(condition).limit(1)).first() is not None
+        for condition in (_queued(edition_id), _deferred_until(edition_id, now))
+    )
+
+
+def _nothing_rests(edition_id: int, relay: str) -> tuple[ColumnElement[bool], ...]:
+    """An operator's pause holds from the next claim on."""
+    return (
+        exists().where(EditionRow.id == edition_id, EditionRow.status == EditionStatus.SENDING),
+        ~exists().where(RelayRow.name == relay, RelayRow.paused),
+        ~exists().where(SiteRow.paused),
+    )
+
+
 def _queued(edition_id: int) -> ColumnElement[bool]:
-    return and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.QUEUED)
+    return and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.QUEUED))
 
 
 def _deferred_until(edition_id: int, now: datetime) -> ColumnElement[bool]:
-    due = and_(DeliveryRow.status == DeliveryStatus.DEFERRED, DeliveryRow.next_at <= now)
-    return and_(DeliveryRow.edition_id == edition_id, due)
+    return and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.DEFERRED), DeliveryRow.next_at <= now)
+
+
+def _is(status: DeliveryStatus) -> ColumnElement[bool]:
+    """The word stands in the SQL itself: a prepared statement with a parameter there cannot use a partial index."""
+    return DeliveryRow.status == literal(str(status), literal_execute=True)
 
 
 def _clock(tx: Tx) -> Any:
@@ -119,30 +143,37 @@ def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> list[Deliv
     leases = tx.execute(select(DeliveryRow.lease).where(sending).distinct()).scalars()
     dead = [lease for lease in leases if is_dead(lease)]
     lost = and_(sending, or_(DeliveryRow.lease.in_(dead), DeliveryRow.lease_until < _clock(tx)))
-    found = _records(tx, lost)
+    found = _records(tx, lost, take=True)
     ids = [record.id for record in found]
     again = exists().where(EditionRow.id == DeliveryRow.edition_id, EditionRow.uncertain == "resend")
     values = {"uncertain_at": now, "changed_at": now, "lease": "", "lease_until": None}
     values["reply"] = "the sending process ended while this was on the wire"
     for start in range(0, len(ids), 500):
-        part = DeliveryRow.id.in_(ids[start : start + 500])
+        part = and_(DeliveryRow.id.in_(ids[start : start + 500]), sending)
         tx.execute(update(DeliveryRow).where(part, again).values(values | {"status": DeliveryStatus.QUEUED}))
-        tx.execute(update(DeliveryRow).where(part, sending).values(values | {"status": DeliveryStatus.UNCERTAIN}))
+        tx.execute(update(DeliveryRow).where(part).values(values | {"status": DeliveryStatus.UNCERTAIN}))
     return found
 
 
-def defer(tx: Tx, ids: Sequence[int], next_at: datetime, now: datetime) -> None:
-    """Deliveries that failed for a policy that turned out to concern everybody are tried again later."""
-    failed = and_(DeliveryRow.id.in_(ids), DeliveryRow.status == DeliveryStatus.FAILED)
-    tx.execute(update(DeliveryRow).where(failed).values(status=DeliveryStatus.DEFERRED, next_at=next_at, changed_at=now))
+def defer(tx: Tx, ids: Sequence[int], next_at: datetime, now: datetime) -> int:
+    """Deliveries that failed for a policy that turned out to concern everybody are tried again later; returns how many."""
+    # On PostgreSQL another connection may be just committing one of these refusals: its row still reads "sending" here, and
+    # naming that status makes this statement wait for it and look again.
+    refused = DeliveryRow.status.in_((DeliveryStatus.FAILED, DeliveryStatus.SENDING))
+    failed = and_(DeliveryRow.id.in_(ids), refused)
+    values = {"status": DeliveryStatus.DEFERRED, "next_at": next_at, "changed_at": now}
+    return int(tx.execute(update(DeliveryRow).where(failed).values(values)).rowcount)
 
 
 def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: datetime) -> int:
     """Cancel or expire what is not on the wire, and put the cursors back that nothing later has moved; returns how many."""
+    _lock_feed(tx, edition_id)
     waiting = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_((DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED)))
+    # Nobody may claim one of them between the two updates: it would be sent although its cursor went back.
+    held = select(DeliveryRow.id).where(waiting).with_for_update().subquery()
+    tx.execute(select(func.count()).select_from(held))
     this = and_(waiting, DeliveryRow.subscription_id == SubscriptionRow.id, DeliveryRow.to_seq == SubscriptionRow.settled_seq)
-    back = select(DeliveryRow.from_seq).where(this).scalar_subquery()
-    tx.execute(update(SubscriptionRow).where(exists().where(this)).values(settled_seq=back))
+    tx.execute(update(SubscriptionRow).where(this).values(settled_seq=DeliveryRow.from_seq))
     values = {"status": status, "reply": reason, "changed_at": now, "next_at": None}
     return int(tx.execute(update(DeliveryRow).where(waiting).values(values)).rowcount)
 
@@ -150,20 +181,29 @@ def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: 
 def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: datetime, *, relay: str | None = None) -> int:
     """Send these again with the same Message-ID and bytes, to people who are still there; returns how many.
 
-    A delivery whose cursor went back is taken only while no later edition has moved it: else its items were in that one.
+    A delivery whose cursor went back is taken only while it is still there: a later edition may have had the same items,
+    and where nothing was released since, it ended at the same number.
     """
-    active = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
+    _lock_feed(tx, edition_id)
+    mine = DeliveryRow.subscription_id == SubscriptionRow.id
+    active = exists().where(mine, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
     chosen = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), active)
     if relay is not None:
         chosen = and_(chosen, DeliveryRow.relay == relay)
     went_back = DeliveryRow.status.in_((DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED))
-    waiting = and_(chosen, went_back, DeliveryRow.subscription_id == SubscriptionRow.id)
-    forward = and_(waiting, DeliveryRow.from_seq == SubscriptionRow.settled_seq)
-    to_seq = select(DeliveryRow.to_seq).where(forward).scalar_subquery()
-    tx.execute(update(SubscriptionRow).where(exists().where(forward)).values(settled_seq=to_seq))
-    in_place = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.settled_seq == DeliveryRow.to_seq)
+    still_there = exists().where(mine, SubscriptionRow.settled_seq == DeliveryRow.from_seq)
     values = {"status": DeliveryStatus.QUEUED, "attempts": 0, "next_at": None, "changed_at": now}
-    return int(tx.execute(update(DeliveryRow).where(chosen, or_(~went_back, in_place)).values(values)).rowcount)
+    count = tx.execute(update(DeliveryRow).where(chosen, or_(~went_back, still_there)).values(values)).rowcount
+    # A queued delivery has its cursor at to_seq or later, but for those that this took.
+    forward = and_(_queued(edition_id), mine, DeliveryRow.from_seq == SubscriptionRow.settled_seq)
+    tx.execute(update(SubscriptionRow).where(forward).values(settled_seq=DeliveryRow.to_seq))
+    return int(count)
+
+
+def _lock_feed(tx: Tx, edition_id: int) -> None:
+    """Cursors are moved under the feed's lock, so that no edition is opened meanwhile."""
+    slug = tx.execute(select(EditionRow.feed).where(EditionRow.id == edition_id)).scalar_one()
+    feeds.lock(tx, slug)
 
 
 def sums(tx: Tx, edition_id: int) -> dict[DeliveryStatus, int]:
@@ -203,10 +243,12 @@ def of_subscriptions(tx: Tx, subscription_ids: Sequence[int], edition_id: int | 
     return _records(tx, *conditions, *([DeliveryRow.edition_id == edition_id] if edition_id else []))
 
 
-def _records(tx: Tx, *conditions: ColumnElement[bool]) -> list[DeliveryRecord]:
+def _records(tx: Tx, *conditions: ColumnElement[bool], take: bool = False) -> list[DeliveryRecord]:
+    """``take``: also lock them, without those that somebody is changing at this moment."""
     columns = [getattr(DeliveryRow, name) for name in DeliveryRecord.__dataclass_fields__ if name != "edition"]
     query = select(*columns, EditionRow.label.label("edition")).join(EditionRow, EditionRow.id == DeliveryRow.edition_id)
-    rows = tx.execute(query.where(*conditions).order_by(DeliveryRow.id))
+    query = query.where(*conditions).order_by(DeliveryRow.id)
+    rows = tx.execute(query.with_for_update(of=DeliveryRow, skip_locked=True) if take else query)
     return [DeliveryRecord(**{**row._mapping, "status": DeliveryStatus(row.status)}) for row in rows]
 
 
