@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from pipeline import __version__
 from pipeline.cli import items, operate, people, reports, sites, stages
+from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
 app = typer.Typer(
@@ -52,17 +54,40 @@ app.add_typer(people.app, name="subscribers")
 app.add_typer(items.app, name="items")
 
 
+# Both copies of click that typer has had (its own and the package) raise this and its children for a wrong command line.
+_WRONG_WORDS = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+
+
 def main() -> None:
     """Run one command; an error that an operator can mend is one line and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not end a command
+    command = typer.main.get_command(app)
     try:
-        app()
+        with command.make_context("gazet", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
     except GazetError as error:
         for line in str(error).splitlines():
-            sys.stderr.write(f"gazet: {line}\n")
+            warn(f"gazet: {line}")
         sys.exit(error.exit_code)
+    except _WRONG_WORDS as error:
+        if message := error.format_message():  # none: the help was shown
+            warn(f"gazet: {' '.join(message.split())} {_help_for(error)}")
+        sys.exit(2)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        warn(f"gazet: {error.filename or 'a file'}: {error.strerror}. Correct the file, its rights or its place.")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _help_for(error: typer.BadParameter) -> str:
+    path = error.ctx.command_path if error.ctx else "gazet"
+    return f'("{path} --help" shows what it takes)'

@@ -10,13 +10,15 @@ from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, lo
 from pipeline.errors import UsageError
 from pipeline.models import ItemStatus
 
-app = typer.Typer(help="Look through items; hold, release or discard one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look through items; hold, release or discard one.\n\nExample: `gazet items list --status held`", no_args_is_help=True
+)
 ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
 
 
 @app.command("list")
 def list_items(
-    feed: Annotated[str | None, typer.Argument(metavar="[FEED]", help="Only of this feed.", show_default=False)] = None,
+    feed: Annotated[str | None, typer.Argument(metavar="FEED", help="Only of this feed.", show_default=False)] = None,
     status: Annotated[str, typer.Option(help="Only held, released, withdrawn or discarded ones.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     site: SiteOption = None,

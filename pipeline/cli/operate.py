@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, open_site, print_json, say
 
 TargetArgument = Annotated[
-    str | None, typer.Argument(metavar="[FEED|EDITION|RELAY]", help="What; the whole site if left out.", show_default=False)
+    str | None, typer.Argument(metavar="FEED|EDITION|RELAY", help="What; the whole site if left out.", show_default=False)
 ]
 EditionArgument = Annotated[str, typer.Argument(metavar="EDITION", help="As in samen-opleiden/2026-11-24T08:00.")]
 
@@ -45,14 +45,14 @@ def cancel(edition: EditionArgument, now: NowOption = "", site: SiteOption = Non
 
     Example: `gazet cancel samen-opleiden/2026-11-24T08:00`
     """
-    from pipeline.jobs import operate
+    from pipeline.jobs import lines, operate
 
     opened = open_site(site)
     count = operate.cancel(opened, edition, clock_of(opened, now)())
     if as_json:
         print_json({"edition": edition, "cancelled": count})
     else:
-        say(f"cancelled {edition}: {count} deliveries")
+        say(f"cancelled {edition}: {lines.count(count, 'delivery')}")
 
 
 def retry(
@@ -66,11 +66,13 @@ def retry(
 
     Example: `gazet retry samen-opleiden/2026-11-24T08:00 --from-outbox`
     """
-    from pipeline.jobs import operate
+    from pipeline.jobs import lines, operate
 
     opened = open_site(site)
     count = operate.retry(opened, edition, clock_of(opened, now)(), from_outbox=from_outbox)
     if as_json:
         print_json({"edition": edition, "queued": count})
+    elif count:
+        say(f'queued {lines.count(count, "delivery")} of {edition} again ("gazet deliver" or the next tick sends)')
     else:
-        say(f"queued {count} deliveries of {edition} again" + (' ("gazet deliver" or the next tick sends them)' if count else ""))
+        say(f"nothing of {edition} to send again")

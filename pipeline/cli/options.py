@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,6 +25,8 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.jobs.site import Site
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 SiteOption = Annotated[Path | None, typer.Option("--site", metavar="DIR", help="The folder with gazet.toml.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 NowOption = Annotated[str, typer.Option("--now", metavar="ISO", help="Act as if it were this moment, as 2026-11-24T08:00.")]
@@ -34,24 +38,31 @@ def folder_of(site: Path | None) -> Path:
 
 
 def open_site(site: Path | None) -> Site:
-    """The site, ready for jobs."""
+    """The site, ready for jobs; its store is closed when the process ends."""
     from pipeline import app
 
-    return app.open_site(folder_of(site))
+    opened = app.open_site(folder_of(site))
+    atexit.register(opened.store.close)
+    return opened
 
 
 def clock_of(site: Site, now: str) -> Callable[[], datetime]:
     """The real clock, or one that stands at ``--now`` (in the site's zone where it names none)."""
     if not now:
         return lambda: datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(now)
-    except ValueError:
-        raise UsageError(f'--now: "{now}" is not a moment.', fix="Write it as 2026-11-24T08:00 or 2026-11-24T07:00Z.") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(site.settings.site.timezone))
-    fixed = moment.astimezone(UTC)
+    fixed = _moment(now, site.settings.site.timezone)
     return lambda: fixed
+
+
+def _moment(text: str, zone: str) -> datetime:
+    how = "Write it as 2026-11-24T08:00 or 2026-11-24T07:00Z."
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f'--now: "{text}" is not a moment.', fix=how) from None
+    if not 1971 <= moment.year <= 2199:
+        raise UsageError(f"--now: the year {moment.year} is not one in which Gazet can run.", fix=how)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
 @contextlib.contextmanager
@@ -74,12 +85,17 @@ def stopping() -> Iterator[threading.Event]:
 
 def say(line: str) -> None:
     """One line to the operator."""
-    typer.echo(line)
+    typer.echo(_showable(line))
 
 
 def warn(line: str) -> None:
     """One line that needs attention, on standard error."""
-    typer.echo(line, err=True)
+    typer.echo(_showable(line), err=True)
+
+
+def _showable(text: str) -> str:
+    """Without characters that steer a terminal: titles and replies come from strangers (promise 7)."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def print_json(value: Any) -> None:

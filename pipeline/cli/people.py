@@ -6,21 +6,24 @@ import csv
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say, warn
 from pipeline.errors import GazetError, UsageError
 
-app = typer.Typer(help="Who gets a digest, and when.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from pipeline.store.subscribers import SubscriptionRecord
+
+app = typer.Typer(help="Who gets a digest, and when.\n\nExample: `gazet subscribers import people.csv`", no_args_is_help=True)
 FeedOption = Annotated[str | None, typer.Option("--feed", help="Only this feed.", show_default=False)]
 
 
 @app.command()
 def add(
-    address: Annotated[str, typer.Argument(help="The mail address.")],
-    feed: Annotated[str, typer.Argument(help="The feed.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address.")],
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     cadence: Annotated[str, typer.Option(help="instant, daily, weekly or monthly; default: the feed's.")] = "",
     weekday: Annotated[str, typer.Option(help="monday … sunday, for weekly.")] = "",
@@ -52,13 +55,15 @@ def add(
         feeds.name_in_settings(tx, opened.sources_by_feed())
         done = people.join(opened, tx, wish, clock_of(opened, now)())
     if done == "left before":
-        raise GazetError(f"{address} has left or is suppressed, and is not subscribed again by hand.")
+        raise GazetError(f"{address} has left or is suppressed.", fix="Nobody who left is subscribed again by somebody else.")
     say(f"{done}: {address} → {feed}")
 
 
 @app.command("import")
 def import_csv(
-    file: Annotated[Path, typer.Argument(help="A CSV with a header: email, feed, and optionally the other columns.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV with a header: email, feed, and optionally the other columns.")
+    ],
     now: NowOption = "",
     site: SiteOption = None,
     as_json: JsonOption = False,
@@ -67,13 +72,13 @@ def import_csv(
 
     Columns: email, feed, name, status, cadence, weekday, day, time, timezone, language, topics, consent.
 
-    Example: `gazet subscribers import leden.csv`
+    Example: `gazet subscribers import people.csv`
     """
     from pipeline.jobs import people
 
     opened = open_site(site)
     try:
-        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             done = people.import_subscribers(opened, people.read_csv(opened, lines), clock_of(opened, now)(), _progress)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}.") from None
@@ -120,22 +125,34 @@ def list_subscriptions(feed: FeedOption = None, site: SiteOption = None, as_json
         print_json(found)
         return
     for one in found:
-        rhythm = f"{one.rhythm.cadence} {one.rhythm.time} {one.rhythm.zone}".strip()
-        due = local(one.next_due_at, opened.settings.site.timezone) if one.next_due_at else "–"
-        say(f"{one.address:<32} {one.feed:<20} {one.status:<12} {rhythm:<32} next {due}")
+        say(f"{one.address:<32} {one.feed:<20} {one.status:<12} {_when(one, opened.settings.site.timezone)}")
     if not found:
         say("no subscriptions")
 
 
+def _when(one: SubscriptionRecord, zone: str) -> str:
+    """The rhythm in words, and for who is sent to also the next moment."""
+    from pipeline.config import WEEKDAYS
+    from pipeline.models import Cadence, SubscriptionStatus
+
+    days = {Cadence.WEEKLY: WEEKDAYS[one.rhythm.weekday], Cadence.MONTHLY: f"day {one.rhythm.day}"}
+    rhythm = " ".join(filter(None, [one.rhythm.cadence, days.get(one.rhythm.cadence), one.rhythm.time, one.rhythm.zone]))
+    if one.status is not SubscriptionStatus.ACTIVE or one.next_due_at is None:
+        return rhythm
+    return f"{rhythm:<38} next {local(one.next_due_at, zone)}"
+
+
 @app.command()
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Where to; default: standard output.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to; default: standard output.", show_default=False)
+    ] = None,
     feed: FeedOption = None,
     site: SiteOption = None,
 ) -> None:
     """Export subscriptions and opt-outs as the CSV that import reads.
 
-    Example: `gazet subscribers export leden.csv`
+    Example: `gazet subscribers export people.csv`
     """
     from pipeline.jobs.people import COLUMNS, export_row
     from pipeline.store import subscribers
@@ -155,7 +172,7 @@ def export(
 
 @app.command()
 def unsubscribe(
-    address: Annotated[str, typer.Argument(help="The mail address.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address.")],
     feed: FeedOption = None,
     now: NowOption = "",
     site: SiteOption = None,

@@ -9,10 +9,12 @@ import typer
 from pipeline.cli.options import JsonOption, SiteOption, local, open_site, print_json, say
 
 if TYPE_CHECKING:
-    from pipeline.jobs.report import EditionReport, Status
+    from pipeline.jobs.report import EditionReport, FeedReport, Status
+    from pipeline.store.deliveries import DeliveryRecord
+    from pipeline.store.feeds import SourceRecord
 
 _NAMED = 5
-EditionArgument = Annotated[str | None, typer.Argument(metavar="[EDITION]", help="One edition; default: all.", show_default=False)]
+EditionArgument = Annotated[str | None, typer.Argument(metavar="EDITION", help="One edition; default: all.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,14 +42,13 @@ def status(site: SiteOption = None, as_json: JsonOption = False) -> None:
 
 def _status_lines(found: Status, zone: str) -> list[str]:
     lines = [f"{found.title}{': PAUSED' if found.paused else ''}", f"last run   {_last_run(found, zone)}"]
-    lines += [
-        f"source     {one.state:<9} {one.url}  {one.reason or one.rule}, next poll {local(one.next_poll_at, zone)}"
-        for one in found.sources
-    ]
-    for feed in found.feeds:
-        counts = f"{'PAUSED, ' if feed.paused else ''}{feed.items} items, {feed.active} subscriptions"
-        lines.append(f"feed       {feed.slug}: {counts}, next edition {local(feed.next_edition_at, zone)}")
-    lines += [f"edition    {line}" for edition in found.editions for line in edition_lines(edition)]
+    lines += [f"source     {one.state:<9} {one.url}  {_source(one, zone)}" for one in found.sources]
+    lines += [f"feed       {_feed(feed, zone)}" for feed in found.feeds]
+    if not found.feeds:
+        lines.append("feed       none yet: write feeds/<slug>.toml with a title and a [[source]], then gazet run --once")
+    for edition in found.editions:
+        first, *more = edition_lines(edition)
+        lines += [f"edition    {first}", *(f"           {line}" for line in more)]
     if found.next_attempt_at:
         lines.append(f"deferred   next attempt {local(found.next_attempt_at, zone)}")
     lines += [
@@ -56,9 +57,26 @@ def _status_lines(found: Status, zone: str) -> list[str]:
         if relay.reason
     ]
     if found.held_items:
-        lines.append(f'items      {found.held_items} are held: "gazet items list --status held"')
+        lines.append(f'items      {found.held_items} held: "gazet items list --status held" shows them')
     lines += [f"! {problem.what} {problem.fix}" for problem in found.problems]
-    return lines + ([] if found.problems else ["all is well"])
+    if found.paused:
+        lines.append('nothing is collected, published or sent until "gazet resume"')
+    return lines if found.problems or found.paused else [*lines, "all is well"]
+
+
+def _source(one: SourceRecord, zone: str) -> str:
+    if one.next_poll_at is None:
+        return one.reason or one.rule or "not read yet"
+    return f"{one.reason or one.rule}, next poll {local(one.next_poll_at, zone)}"
+
+
+def _feed(feed: FeedReport, zone: str) -> str:
+    from pipeline.jobs.lines import count
+
+    paused = f' ("gazet resume {feed.slug}" goes on)' if feed.paused else ""
+    due = f"next edition {local(feed.next_edition_at, zone)}" if feed.next_edition_at else "no edition is due"
+    counts = f"{count(feed.items, 'item')}, {count(feed.active, 'active subscription')}"
+    return f"{feed.slug}: {'PAUSED, ' if feed.paused else ''}{counts}, {due}{paused}"
 
 
 def _last_run(found: Status, zone: str) -> str:
@@ -71,8 +89,10 @@ def _last_run(found: Status, zone: str) -> str:
 
 def edition_lines(edition: EditionReport) -> list[str]:
     """An edition's sums, whether it was a rehearsal, and who may get it twice."""
+    from pipeline.models import EditionStatus
+
     sums = ", ".join(f"{count} {status}" for status, count in edition.sums.items() if count)
-    state = "finished" if edition.finished else edition.status
+    state = "finished" if edition.finished and edition.status is not EditionStatus.CANCELLED else edition.status
     lines = [f"{edition.label}: {state}, {edition.audience} = {sums or '0'}"]
     if edition.rehearsed:
         lines.append(
@@ -107,13 +127,13 @@ def verify(edition: EditionArgument = None, site: SiteOption = None, as_json: Js
             for line in [*edition_lines(one), *(f"  ! {fault}" for fault in one.faults)]:
                 say(line)
         if not found:
-            say("no edition yet")
+            say('no edition yet: "gazet status" shows when the next one is due')
     raise typer.Exit(1 if any(one.faults or one.held for one in found) else 0)
 
 
 def explain(
-    address: Annotated[str, typer.Argument(help="A subscriber's address.")],
-    edition: Annotated[str | None, typer.Argument(metavar="[EDITION]", help="Only this edition.", show_default=False)] = None,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A subscriber's address.")],
+    edition: Annotated[str | None, typer.Argument(metavar="EDITION", help="Only this edition.", show_default=False)] = None,
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,8 +154,12 @@ def explain(
     for remark in found.remarks:
         say(remark)
     for one in found.deliveries:
-        doubt = ", may have come twice" if one.uncertain_at else ""
-        relay = f" through {one.relay}" if one.relay else ""
-        say(
-            f"{one.edition}: {one.status}{relay} {local(one.changed_at, zone)}, items {one.from_seq + 1}–{one.to_seq}{doubt}  {one.reply}"
-        )
+        say(_delivery(one, zone))
+
+
+def _delivery(one: DeliveryRecord, zone: str) -> str:
+    relay = f" through {one.relay}" if one.relay else ""
+    again = f", next attempt {local(one.next_at, zone)}" if one.next_at else ""
+    doubt = ", may have come twice" if one.uncertain_at else ""
+    when = f" {local(one.changed_at, zone)}" if one.changed_at else ""
+    return f"{one.edition}: {one.status}{relay}{when}, numbers {one.from_seq + 1}–{one.to_seq}{again}{doubt}  {one.reply}".rstrip()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import SiteOption, folder_of, say
-from pipeline.errors import UsageError
+from pipeline.errors import ConfigError, UsageError
 
 _GAZET_TOML = """\
 # Gazet: everything about this site. Feeds are in feeds/*.toml, one file each.
 
 [site]
 title = {title}
-url = {url}               # the public address of feeds, archive and subscriber pages
+url = {url}  # the public address of feeds, archive and subscriber pages
 language = {language}                     # nl or en; feeds and subscriptions may choose another
 timezone = {timezone}
 contact = {contact}
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; default: here.", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where; default: here.", show_default=False)] = None,
     title: Annotated[str, typer.Option(help="The site's title.")] = "My news",
     url: Annotated[str, typer.Option(help="Its public address.")] = "https://news.example.org",
     contact: Annotated[str, typer.Option(help="Where people reach you.")] = "news@example.org",
@@ -74,21 +75,28 @@ def init(
     if path.exists():
         raise UsageError(f"{path} is there already.", fix="Edit it, or name another folder.")
     values = {"title": title, "url": url, "contact": contact, "language": language, "timezone": timezone}
-    text = _GAZET_TOML.format(**{key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
+    text = _GAZET_TOML.format(**{key: json.dumps(value) for key, value in values.items()})
     try:
         (target / "feeds").mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{target}: {error.strerror}.") from None
-    try:
         app.secret_of(config.load(target), make=True)
-    except Exception:
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror}.", fix="Name a folder in which Gazet may write.") from None
+    except ConfigError as error:
         path.unlink()
-        raise
-    say(f"made {path}, {target / 'feeds'} and {target / 'var' / 'secret'}")
-    say(f"next: write {target / 'feeds'}/news.toml with a title and a [[source]] with its url, then")
-    say(f"      gazet check --site {target}        shows what it yields")
-    say(f"      gazet run --once --site {target}   collects, publishes and rehearses into var/outbox")
+        raise ConfigError([replace(one, where=one.where.replace("gazet.toml: site.", "--")) for one in error.problems]) from None
+    _say_what_next(path)
+
+
+def _say_what_next(path: Path) -> None:
+    folder = path.parent
+    say(f"made {path}, {folder / 'feeds'} and {folder / 'var/secret'}")
+    say(f"next: put these lines, with a news page or feed of your own, into {folder / 'feeds/news.toml'}:")
+    say('          title = "News"')
+    say("          [[source]]")
+    say('          url = "https://www.example.org/news/"')
+    say(f"      gazet check --site {folder}        shows what it yields")
+    say(f"      gazet run --once --site {folder}   collects, publishes and rehearses into {folder / 'var/outbox'}")
 
 
 def migrate(site: SiteOption = None) -> None:
@@ -105,7 +113,7 @@ def migrate(site: SiteOption = None) -> None:
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the demo site is made.")] = Path("gazet-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the demo site is made.")] = Path("gazet-demo"),
 ) -> None:
     """Show the whole pipeline on a sample site on loopback; no mail leaves, everything is in the outbox.
 

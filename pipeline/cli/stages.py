@@ -22,16 +22,17 @@ from pipeline.cli.options import (
     stopping,
     warn,
 )
-from pipeline.errors import GazetError, UsageError
+from pipeline.errors import ConfigError, GazetError, Problem, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pipeline.config import FeedSettings
     from pipeline.jobs.deliver_batch import Tally
     from pipeline.jobs.site import Site
 
 T = TypeVar("T")
-FeedArgument = Annotated[str | None, typer.Argument(metavar="[FEED]", help="Only this feed.", show_default=False)]
+FeedArgument = Annotated[str | None, typer.Argument(metavar="FEED", help="Only this feed.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +49,11 @@ def _working(folder: Path | None) -> Iterator[Site]:
     settings = config.load(folder_of(folder))
     with app.site_lock(settings):
         site = app.open_site(settings.folder)
-        _name_feeds(site)
-        yield site
+        try:
+            _name_feeds(site)
+            yield site
+        finally:
+            site.store.close()
 
 
 def _name_feeds(site: Site) -> None:
@@ -60,7 +64,14 @@ def _name_feeds(site: Site) -> None:
 
 
 def _slugs(site: Site, feed: str | None) -> list[str]:
-    return [site.feed(feed).slug] if feed else sorted(site.settings.feeds)
+    """The feed named, or all. Raises ConfigError for an unknown one, and where there is none at all."""
+    return [site.feed(feed).slug] if feed else sorted(_expect_feeds(site))
+
+
+def _expect_feeds(site: Site) -> dict[str, FeedSettings]:
+    if not site.settings.feeds:
+        raise ConfigError([Problem("feeds/", "there is no feed yet", "write feeds/<slug>.toml with a title and a [[source]]")])
+    return site.settings.feeds
 
 
 def run(
@@ -81,6 +92,7 @@ def run(
     if now and not once:
         raise UsageError("--now stands still, so it needs --once.", fix="Say gazet run --once --now ….")
     with _working(site) as opened, stopping() as stop, _progress() as progress:
+        _expect_feeds(opened)
         engine = LocalEngine(
             opened,
             lambda: app.relay_for(opened),
@@ -216,7 +228,7 @@ def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Ca
 
 
 def deliver(
-    edition: Annotated[str | None, typer.Argument(metavar="[EDITION]", help="Only this edition.", show_default=False)] = None,
+    edition: Annotated[str | None, typer.Argument(metavar="EDITION", help="Only this edition.", show_default=False)] = None,
     now: NowOption = "",
     site: SiteOption = None,
     as_json: JsonOption = False,
@@ -264,7 +276,7 @@ def _refuse_paused(site: Site, relay: str) -> None:
 
 
 def check(
-    target: Annotated[str | None, typer.Argument(metavar="[FEED|URL]", help="A feed, or any page or feed.")] = None,
+    target: Annotated[str | None, typer.Argument(metavar="FEED|URL", help="A feed, or any page or feed.")] = None,
     now: NowOption = "",
     site: SiteOption = None,
     as_json: JsonOption = False,
@@ -276,17 +288,22 @@ def check(
     from pipeline.cli import trial
 
     opened = trial.site_without_store(folder_of(site))
-    findings = trial.check(opened, target, clock_of(opened, now)())
+    if target is None:
+        _expect_feeds(opened)
+    clock = clock_of(opened, now)
+    findings = []
+    for feed, source in trial.sources(opened, target):
+        findings.append(trial.finding(opened, feed, source, clock()))
+        if not as_json:
+            trial.show_finding(findings[-1], opened.settings.site.timezone)
     if as_json:
         print_json(findings)
-    else:
-        for finding in findings:
-            trial.show_finding(finding, opened.settings.site.timezone)
+    trial.check_templates(opened, clock())
     raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)
 
 
 def preview(
-    feed: Annotated[str, typer.Argument(help="The feed.")],
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
     address: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="The mail this subscriber would get.")] = "",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the files there.")] = None,
     now: NowOption = "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,13 +14,26 @@ from pipeline.compose import digest, message
 from pipeline.compose.links import Links
 from pipeline.compose.select import select
 from pipeline.config import FeedSettings, Settings, SourceSettings
-from pipeline.errors import ConfigError, FetchError, GazetError, Problem, ReadError, UsageError
+from pipeline.errors import FetchError, GazetError, ReadError, UsageError
 from pipeline.http import from_settings
 from pipeline.jobs.collect_source import read_source
+from pipeline.jobs.lines import count
 from pipeline.jobs.open_edition import document_for
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, Choice, DigestDocument, Personal, Precision, Selection
+from pipeline.models import (
+    Attachment,
+    CandidateItem,
+    Choice,
+    DigestDocument,
+    FeedItem,
+    Image,
+    Item,
+    ItemStatus,
+    Personal,
+    Precision,
+    Selection,
+)
 from pipeline.publish import render_all
 from pipeline.store import Store, items, subscribers
 from pipeline.store.subscribers import SubscriptionRecord
@@ -52,17 +65,8 @@ def site_without_store(folder: Path) -> Site:
     return Site(settings, _NoStore(), Texts(settings.folder), from_settings(settings), Links(b"nothing is signed here"))
 
 
-def check(site: Site, target: str | None, now: datetime) -> list[Finding]:
-    """Read the sources of a feed, of all feeds, or one URL; raises TemplateFault for a template that does not render."""
-    chosen = _sources(site, target)
-    if not chosen:
-        raise ConfigError([Problem("feeds/", "there is no feed yet", "write feeds/<slug>.toml with a title and a [[source]]")])
-    findings = [_finding(site, feed, source, now) for feed, source in chosen]
-    _check_templates(site, now)
-    return findings
-
-
-def _sources(site: Site, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
+def sources(site: Site, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
+    """The sources of a feed, of all feeds, or a single URL, read as the feed that names it would read it."""
     feeds = site.settings.feeds.values()
     if target and "://" in target:
         known = [(feed, source) for feed in feeds for source in feed.source if source.url == target]
@@ -80,21 +84,50 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
     return FeedSettings(slug="-", title=url, language=settings.site.language, source=(source,)), source
 
 
-def _finding(site: Site, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
+def finding(site: Site, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
+    """What one source yields now; a source that cannot be read is a finding too."""
     try:
         reading = read_source(site, feed, source, site.fetcher.fetch(source.url), now)
     except (FetchError, ReadError) as error:
-        return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {error.fix}".strip())
+        fix = error.fix or "Is the address right, and does its server answer?"
+        return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
     return Finding(feed.slug, source.url, reading.parsed.rule, reading.candidates, reading.remarks, "")
 
 
-def _check_templates(site: Site, now: datetime) -> None:
-    """Render every template in every language in use, so that a mistake is found here and not at eight o'clock."""
+def check_templates(site: Site, now: datetime) -> None:
+    """Render every template for every feed, so that a mistake is found here and not at eight o'clock. Raises TemplateFault."""
     for feed in site.settings.feeds.values():
-        for form in ("html", "text"):
-            choice = Choice(format=form)
-            digest.render(_digest_of(site, feed, choice, Selection(()), now), site.texts)
-        render_all(document_of(site, feed, [], now.replace(microsecond=0)), site.texts)
+        shown = [_sample(number, now) for number in (2, 1)]
+        document = _digest_of(site, feed, Choice(), Selection(tuple(shown), more=1), now)
+        digest.render(document, site.texts)
+        digest.render(replace(document, rehearsal=not document.rehearsal, intro_html="<p>…</p>"), site.texts)
+        render_all(document_of(site, feed, shown, now.replace(microsecond=0)), site.texts)
+
+
+def _sample(number: int, now: datetime) -> FeedItem:
+    """An item with everything that a template may show."""
+    url = f"https://www.example.org/{number}/"
+    item = Item(
+        id=number,
+        identity=f"urn:uuid:00000000-0000-0000-0000-{number:012}",
+        url=url,
+        title=f"Item {number}",
+        kicker="News",
+        summary="A summary.",
+        content_html="<p>A summary.</p>",
+        published_at=now,
+        published_precision=Precision.TIME if number % 2 else Precision.DAY,
+        updated_at=now,
+        first_seen_at=now,
+        authors=("Ann",),
+        categories=("Topic",),
+        image=Image(f"{url}picture.jpg", "A picture", 640, 360),
+        attachments=(Attachment(f"{url}paper.pdf", "application/pdf", 1000, "Paper"),),
+        language="",
+        status=ItemStatus.RELEASED,
+        content_hash="",
+    )
+    return FeedItem(seq=number, mailed=True, released_at=now, item=item)
 
 
 def show_finding(finding: Finding, zone: str) -> None:
@@ -102,7 +135,7 @@ def show_finding(finding: Finding, zone: str) -> None:
     if finding.problem:
         warn(f"! {finding.url}: {finding.problem}")
         return
-    say(f"{finding.url}\n  {len(finding.items)} items by: {finding.rule}")
+    say(f"{finding.url}\n  {count(len(finding.items), 'item')} by: {finding.rule}")
     for item in finding.items:
         say(f"  {_date(item, zone):<16}  {item.title}\n                    {item.url}")
     for remark in finding.remarks:
@@ -134,11 +167,12 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
         cursor = someone.settled_seq if someone else items.seq_before_newest_mailed(tx, slug, feed.digest.first_items)
         stream = items.after(tx, slug, cursor, up_to=top)
     if not newest:
-        raise UsageError(f"Feed {slug} has no items yet.", fix=f'"gazet collect {slug}" brings them.')
+        raise GazetError(f"Feed {slug} has no items yet.", fix=f'"gazet collect {slug}" brings them.')
     choice = someone.choice if someone else Choice()
     selection = select(stream, choice, max_items=feed.digest.max_items, min_items=feed.digest.min_items)
     if selection is None:
-        raise UsageError(f"Nothing new waits for {address or 'a new subscriber'} in {slug}.", fix="Everything was sent already.")
+        waiting = f"{count(len(stream), 'item')} after the last digest, {feed.digest.min_items} that match are needed"
+        raise GazetError(f"No mail is due for {address or 'a new subscriber'} in {slug}: {waiting}.")
     mail = _mail(site, feed, choice, selection, someone, now)
     feeds = render_all(document_of(site, feed, newest, now.replace(microsecond=0)), site.texts)
     files = {f"{slug}.{extension}": data for extension, data in feeds.items()} | {f"{slug}.eml": mail}
@@ -147,9 +181,10 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
         files[f"{slug}.mail.html"] = html.get_content().encode()
     text = parsed.get_body(("plain",))
     assert text is not None
-    files[f"{slug}.mail.txt"] = text.get_content().encode()
+    readable = text.get_content().replace("\r\n", "\n")
+    files[f"{slug}.mail.txt"] = readable.encode()
     headers = "\n".join(f"{name}: {value}" for name, value in parsed.items())
-    return Preview(files, f"{headers}\n\n{text.get_content()}")
+    return Preview(files, f"{headers}\n\n{readable}")
 
 
 def _subscription(found: object, slug: str, address: str) -> SubscriptionRecord:

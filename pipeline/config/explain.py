@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
-from collections.abc import Set
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import Problem
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LONGEST = 80
 
-def explain(name: str, error: ValidationError, model: type[BaseModel], inherited: Set[str] = frozenset()) -> list[Problem]:
-    """One problem for each complaint. ``inherited`` are digest keys that come from ``[defaults.digest]`` of gazet.toml."""
+
+def explain(name: str, error: ValidationError, model: type[BaseModel], below: Sequence[str] = ()) -> list[Problem]:
+    """One problem for each complaint; ``below`` is where in the file ``model`` stands, when it is not the whole file."""
     problems = []
     for detail in error.errors(include_url=False):
-        path = [str(part) for part in detail["loc"] if not _is_branch(part)]
-        where = f"{name}: {'.'.join(path)}" if path else name
-        if len(path) == 2 and path[0] == "digest" and path[1] in inherited:
-            where = f"gazet.toml: defaults.{'.'.join(path)}"
-        variable = "GAZET_" + "__".join(path).upper()
-        if name == "gazet.toml" and variable in os.environ:
-            where = f"environment: {variable}"
-        problems.append(Problem(where, *_wording(detail, path, model)))
-    return problems
+        strange = detail["type"] == "extra_forbidden"  # the last part is then a key of the operator's, whatever it looks like
+        parts, last = (detail["loc"][:-1], detail["loc"][-1:]) if strange else (detail["loc"], ())
+        path = [str(part) for part in (*(part for part in parts if not _is_branch(part)), *last)]
+        problems.append(Problem(_place(name, [*below, *path]), *_wording(detail, path, model)))
+    return list(dict.fromkeys(problems))
 
 
 def _is_branch(part: object) -> bool:
@@ -32,18 +33,49 @@ def _is_branch(part: object) -> bool:
     return isinstance(part, str) and (part in ("bool", "int") or "[" in part)
 
 
+def _place(name: str, path: list[str]) -> str:
+    """File and key, or the environment variable that the value came from."""
+    if name == "gazet.toml":
+        variables = {variable.upper(): variable for variable in os.environ}
+        for length in range(len(path), 0, -1):
+            variable = "GAZET_" + "__".join(path[:length]).upper()
+            if variable in variables and variable != "GAZET_SITE":  # that one names the folder
+                return ": ".join(["environment", variables[variable], *_dotted(path[length:])])
+    return ": ".join([name, *_dotted(path)])
+
+
+def _dotted(path: list[str]) -> list[str]:
+    """The key as TOML would write it, or nothing for a whole file."""
+    return [".".join(part if _BARE_KEY.fullmatch(part) else json.dumps(part) for part in path)] if path else []
+
+
 def _wording(detail: Any, path: list[str], model: type[BaseModel]) -> tuple[str, str]:
     kind = detail["type"]
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(path[-1], _keys_at(model, path[:-1]), 1)
-        return f'unknown key "{path[-1]}"', f'did you mean "{close[0]}"?' if close else "remove it"
+        return unknown_key(path[-1], _keys_at(model, path[:-1]))
     if kind == "missing":
         return "is missing", f"add a line {path[-1]} = …"
     if kind == "value_error":
-        return str(detail["ctx"]["error"]), ""
-    message = detail["msg"].replace("Input should be", "should be")
+        return _one_line(str(detail["ctx"]["error"])), ""
+    message = detail["msg"].replace("Input should be", "should be").replace("Tuple", "The list")
     given = detail.get("input")
-    return f"{given!r} {message}" if isinstance(given, str | int | float | bool) else message, ""
+    if isinstance(given, str | int | float | bool) and path[-1:] != ["password"]:
+        message = f"{_shortened(repr(given))} {message}"
+    return _one_line(message), ""
+
+
+def unknown_key(key: str, known: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a key that does not exist, and which one may have been meant."""
+    close = difflib.get_close_matches(key, known, 1)
+    return f"unknown key {json.dumps(_shortened(key))}", f'did you mean "{close[0]}"?' if close else "remove it"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:400]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _keys_at(model: Any, path: list[str]) -> list[str]:

@@ -96,7 +96,7 @@ def valid_address(value: str) -> str:
     try:
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise ValueError(f'"{value}" is not a mail address: {error}') from None
+        raise ValueError(f'"{value}" is not a mail address: {str(error).rstrip(".")}') from None
 
 
 def _mailbox(value: str) -> str:
@@ -123,10 +123,25 @@ def _selector(value: str) -> str:
     return value
 
 
+def _store_url(value: str) -> str:
+    """The store reads it; only the driver it would ask for in vain is caught here. Never shown: it may hold a password."""
+    if _plain(value).startswith("postgres") and not value.startswith("postgresql+psycopg://"):
+        raise ValueError('should begin with "postgresql+psycopg://"')
+    return value
+
+
+def _private_hosts(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
+        return value
+    raise ValueError('should be true, or a list such as ["127.0.0.1", "intranet.example.org:8080", "10.0.0.0/8"]')
+
+
 def _optional(check: Any) -> Any:
     return lambda value: check(value) if value else ""
 
 
+PrivateHosts = Annotated[bool | tuple[str, ...], BeforeValidator(_private_hosts)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]

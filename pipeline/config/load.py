@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from pipeline.config.explain import explain
+from pipeline.config.explain import explain, unknown_key
 from pipeline.config.sections import (
     OUTBOX,
     AlertSettings,
     CollectSettings,
+    DigestSettings,
     FeedSettings,
     RelaySettings,
     Section,
@@ -39,6 +41,22 @@ class _SiteEnvironment(EnvSettingsSource):
 
     def _load_env_vars(self) -> Any:
         return {name: value for name, value in super()._load_env_vars().items() if name != "gazet_site"}
+
+    def __call__(self) -> dict[str, Any]:
+        return _with_numbers(super().__call__(), self.settings_cls)
+
+
+def _with_numbers(values: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """In the environment every value is text; where a number belongs, digits become one."""
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        kind: Any = field.annotation if field else None
+        if isinstance(value, dict):
+            inner = DigestSettings if model is _Defaults else kind
+            values[name] = _with_numbers(value, inner) if isinstance(inner, type) and issubclass(inner, BaseModel) else value
+        elif kind is int and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+            values[name] = int(value)
+    return values
 
 
 class _SiteFile(BaseSettings):
@@ -70,14 +88,14 @@ def load(folder: Path) -> Settings:
     """Read and check the whole site. Raises ConfigError with every mistake found, in the order of files and keys."""
     folder = folder.absolute()
     path = folder / "gazet.toml"
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(
             [Problem(str(path), "this file is missing", 'make a site here with "gazet init", or name one with --site DIR')]
         )
     problems: list[Problem] = []
     document = _read_toml(path, "gazet.toml", problems)
     site = _check_site(path, document, problems) if document is not None else None
-    feeds = _read_feeds(folder, _shared(document, site), problems)
+    feeds = _read_feeds(folder, _shared(document, site, problems), problems)
     if site is None or problems:
         raise ConfigError(problems)
     return Settings(
@@ -93,37 +111,82 @@ class _Shared:
     digest: dict[str, Any]
 
 
-def _shared(document: dict[str, Any] | None, site: _SiteFile | None) -> _Shared:
-    """Also from a file with mistakes, so that those of the feeds are found in the same run."""
-    defaults = (document or {}).get("defaults", {})
-    digest = defaults.get("digest", {}) if isinstance(defaults, dict) else {}
-    return _Shared(site.site.language if site else "en", digest if isinstance(digest, dict) else {})
+def _shared(document: dict[str, Any] | None, site: _SiteFile | None, problems: list[Problem]) -> _Shared:
+    """Also from a file with mistakes, so that those of the feeds are found in the same run.
+
+    A mistake in ``[defaults.digest]`` is one mistake, however many feeds inherit it: they get none of it then.
+    """
+    defaults = (document or {}).get("defaults")
+    digest = site.defaults.digest if site else defaults.get("digest") if isinstance(defaults, dict) else None
+    language = site.site.language if site else "en"
+    if not isinstance(digest, dict):
+        return _Shared(language, {})
+    try:
+        DigestSettings(**digest)
+    except ValidationError as error:
+        problems += explain("gazet.toml", error, DigestSettings, ("defaults", "digest"))
+        return _Shared(language, {})
+    return _Shared(language, digest)
 
 
 def _check_site(path: Path, document: dict[str, Any], problems: list[Problem]) -> _SiteFile | None:
+    problems += _strange_variables()
+    # Keys of this kind would be taken for options of BaseSettings itself.
+    strange = [key for key in document if key.startswith("_")]
+    problems += [Problem(f"gazet.toml: {key}", *unknown_key(key, ())) for key in strange]
     try:
-        site = _SiteFile(**document)
+        site = _SiteFile(**{key: value for key, value in document.items() if key not in strange})
     except ValidationError as error:
         problems += explain("gazet.toml", error, _SiteFile)
         return None
-    except ValueError as error:  # a variable that should be JSON (a list, a table) and is not
-        problems.append(Problem("environment", str(error)))
+    except SettingsError as error:
+        problems.append(Problem(f"environment: {_variable_in(str(error))}", "is not JSON", "a list or a table is written as JSON"))
         return None
-    names = [relay.name for relay in site.relay]
-    for index, relay in enumerate(site.relay):
+    _check_relays(site.relay, path.parent, problems)
+    return site
+
+
+def _strange_variables() -> list[Problem]:
+    """``GAZET_STROE__URL`` would be ignored in silence; a name without ``__`` may belong to another program."""
+    tables = list(_SiteFile.model_fields)
+    problems = []
+    for name in sorted(os.environ):
+        table, deeper, _ = name.upper().removeprefix("GAZET_").lower().partition("__")
+        if name.upper().startswith("GAZET_") and deeper and table not in tables:
+            problems.append(Problem(f"environment: {name}", *unknown_key(table, tables)))
+    return problems
+
+
+def _variable_in(message: str) -> str:
+    """The variables that belong to the table which pydantic-settings names in its message."""
+    table = re.search(r'field "(\w+)"', message)
+    start = f"GAZET_{table[1] if table else ''}".upper()
+    return ", ".join(name for name in sorted(os.environ) if name.upper().startswith(start) and name.upper() != "GAZET_SITE")
+
+
+def _check_relays(relays: tuple[RelaySettings, ...], folder: Path, problems: list[Problem]) -> None:
+    names = [relay.name for relay in relays]
+    for index, relay in enumerate(relays):
         where = f"gazet.toml: relay.{index}"
-        if names.count(relay.name) > 1 or relay.name == OUTBOX:
+        if names.index(relay.name) < index or relay.name == OUTBOX:
             problems.append(Problem(f"{where}.name", f'"{relay.name}" is taken', "give each relay a name of its own"))
         for key in ("password_file", "ca_file"):
             name = getattr(relay, key)
-            if name and not (path.parent / name).is_file():
+            if name and not _is_file(folder / name):
                 problems.append(Problem(f"{where}.{key}", f"{name} does not exist", "paths are relative to the site folder"))
-    return site
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
 
 
 def _read_feeds(folder: Path, shared: _Shared, problems: list[Problem]) -> dict[str, FeedSettings]:
     feeds: dict[str, FeedSettings] = {}
-    files = sorted((folder / "feeds").glob("*.toml"))
+    # Of two that differ only in case, the one in lower case comes first: it is the other that is wrong.
+    files = sorted((folder / "feeds").glob("*.toml"), key=lambda path: (path.name.casefold(), path.name.swapcase()))
     by_folded: dict[str, str] = {}
     for path in files:
         name = f"feeds/{path.name}"
@@ -153,9 +216,7 @@ def _read_feed(path: Path, name: str, shared: _Shared, problems: list[Problem]) 
     try:
         return FeedSettings(slug=path.stem, **document)
     except ValidationError as error:
-        problems += explain(
-            name, error, FeedSettings, {key for key in shared.digest if not isinstance(own, dict) or key not in own}
-        )
+        problems += explain(name, error, FeedSettings)
         return None
 
 
@@ -182,10 +243,12 @@ def _check_shared_sources(feeds: dict[str, FeedSettings], problems: list[Problem
 def _read_toml(path: Path, name: str, problems: list[Problem]) -> dict[str, Any] | None:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(name, f"is not TOML: {error}"))
     except UnicodeDecodeError:
-        problems.append(Problem(name, "is not UTF-8 text"))
+        problems.append(Problem(name, "is not UTF-8 text", "save it as UTF-8"))
+    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
+        problems.append(Problem(name, f"is not TOML: {' '.join(str(error).split())}", "texts need quotes, tables [brackets]"))
+    except RecursionError:
+        problems.append(Problem(name, "is nested too deeply"))
     except OSError as error:
         problems.append(Problem(name, f"cannot be read: {error.strerror}"))
     return None

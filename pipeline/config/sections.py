@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
@@ -23,8 +23,10 @@ from pipeline.config.fields import (
     OptionalSelector,
     OptionalZone,
     Plain,
+    PrivateHosts,
     PublicUrl,
     Rate,
+    StoreUrl,
     Title,
     Weekday,
     Zone,
@@ -56,7 +58,7 @@ class SiteSettings(Section):
 class StoreSettings(Section):
     """``url`` is an SQLAlchemy URL; a relative SQLite path is relative to the site folder."""
 
-    url: Plain = "sqlite:///var/gazet.db"
+    url: StoreUrl = "sqlite:///var/gazet.db"
 
 
 class RelaySettings(Section):
@@ -98,7 +100,7 @@ class RelaySettings(Section):
 class CollectSettings(Section):
     """Limits of every outgoing request; ``allow`` names private hosts, host:port pairs and networks that may be read."""
 
-    allow: StrictBool | tuple[str, ...] = ()
+    allow: PrivateHosts = ()
     timeout: Duration = timedelta(seconds=30)
     max_bytes: Annotated[StrictInt, Field(ge=1024, le=100_000_000)] = 10_000_000
     max_items: Annotated[StrictInt, Field(ge=1, le=10_000)] = 500

@@ -10,6 +10,7 @@ import email
 import email.policy
 import hashlib
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -171,4 +172,9 @@ def _tell_where(folder: Path, say: Callable[[str], None]) -> None:
         say(f"   {feeds / SLUG}.{extension}")
     say(f"   {_mails(folder)[0]}   (and {len(_mails(folder)) - 1} more mails beside it)")
     say(f"   {folder / 'gazet.toml'} and {folder / 'feeds' / SLUG}.toml, all that a site needs")
-    say(f"Try: gazet status --site {folder}")
+    say(f"Try: {_command()} status --site {folder}")
+
+
+def _command() -> str:
+    """How this shell reaches gazet: by name, or by the path that was typed."""
+    return "gazet" if shutil.which("gazet") else sys.argv[0]

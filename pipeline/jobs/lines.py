@@ -11,6 +11,13 @@ from pipeline.jobs.sweep import Swept
 from pipeline.models import DeliveryStatus
 
 
+def count(number: int, noun: str) -> str:
+    """``1 item``, ``2 items``, ``3 deliveries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
 def collected(one: Collected) -> str:
     """The outcome of a collect: problem, nothing new, or counts and remarks."""
     if one.problem:
@@ -23,23 +30,27 @@ def collected(one: Collected) -> str:
 
 def published(one: Published) -> str:
     """Only when files were written."""
-    return f"published {one.slug}: {one.items} items → {one.folder / one.slug}.rss .atom .json .html" if one.written else ""
+    return (
+        f"published {one.slug}: {count(one.items, 'item')} → {one.folder / one.slug}.rss .atom .json .html" if one.written else ""
+    )
 
 
 def opened(one: Opened) -> str:
     """An edition that waits to be sent, and schedules that were too late for today."""
     late = (
-        f"feed {one.feed}: {one.late} schedules were overdue by more than late_after; their digest comes tomorrow at its usual time"
+        f"feed {one.feed}: {count(one.late, 'schedule')} overdue by more than late_after; "
+        "what they bring comes at the next such hour"
     )
     if not one.label:
         return late if one.late else ""
-    line = f"opened {one.label}: {one.items} items for {one.audience} subscriptions, {one.variants} variants"
+    made = f"{count(one.items, 'item')} for {count(one.audience, 'subscription')}, {count(one.variants, 'variant')}"
+    line = f"opened {one.label}: {made}"
     return f"{line}\n{late}" if one.late else line
 
 
 def sent(tally: Tally) -> str:
     """The sums of a batch; what the outbox took is called a rehearsal."""
-    counts = [f"{count} {status}" for status in DeliveryStatus if (count := tally.outcomes[status])]
+    counts = [f"{number} {status}" for status in DeliveryStatus if (number := tally.outcomes[status])]
     if tally.unsettled:
         counts.append(f"{tally.unsettled} uncertain")
     if not counts and not tally.problem:
@@ -51,7 +62,9 @@ def sent(tally: Tally) -> str:
 
 def swept(one: Swept) -> str:
     """What an earlier process left behind."""
-    lines = [f"edition {label}: {count} deliveries were on the wire when a process ended" for label, count in one.uncertain.items()]
+    lines = [
+        f"edition {label}: {count(number, 'delivery')} on the wire when a process ended" for label, number in one.uncertain.items()
+    ]
     if one.expired:
-        lines.append(f"{one.expired} deliveries were not sent before their deadline; their items come in the next digest")
+        lines.append(f"{count(one.expired, 'delivery')} not sent before the deadline; what they held comes in the next digest")
     return "\n".join(lines)

@@ -39,10 +39,9 @@ def set_paused(site: Site, target: str | None, paused: bool) -> str:
             runs.set_relay_paused(tx, target, paused, "paused by hand" if paused else "")
             runs.mended(tx, f"relay:{target}")
             return f"relay {target}"
-    raise UsageError(
-        f'"{target}" is no feed, edition or relay.',
-        fix=f"Feeds: {', '.join(sorted(site.settings.feeds))}; relays: {', '.join(r.name for r in site.settings.relay) or OUTBOX}.",
-    )
+    names = ", ".join(sorted(site.settings.feeds)) or "none yet"
+    relays = ", ".join(relay.name for relay in site.settings.relay) or OUTBOX
+    raise UsageError(f'"{target}" is no feed, edition or relay.', fix=f"Feeds: {names}; relays: {relays}.")
 
 
 def _pause_edition(tx: Tx, edition: EditionRecord, paused: bool) -> str:
@@ -55,9 +54,14 @@ def _pause_edition(tx: Tx, edition: EditionRecord, paused: bool) -> str:
 
 
 def cancel(site: Site, label: str, now: datetime) -> int:
-    """Send nothing more of an edition and put the cursors back; returns how many deliveries were cancelled."""
+    """Send nothing more of an edition and put the cursors back; returns how many deliveries were cancelled.
+
+    Raises UsageError for a finished one: cancelled, it could not be retried any more.
+    """
     with site.store.write() as tx:
         edition = find_edition(tx, label)
+        if edition.status is not EditionStatus.CANCELLED and not deliveries.open_count(tx, edition.id):
+            raise UsageError(f"Edition {label} is finished; nothing of it is left to cancel.")
         editions.set_status(tx, edition.id, EditionStatus.CANCELLED, "cancelled by hand")
         runs.mended(tx, f"edition:{edition.label}")
         return deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "cancelled by hand", now)
@@ -120,5 +124,5 @@ def _expect(tx: Tx, item_id: int, *allowed: ItemStatus) -> ItemStatus:
     if status is None:
         raise UsageError(f"There is no item {item_id}.", fix='"gazet items list" shows them.')
     if status not in allowed:
-        raise UsageError(f"Item {item_id} is {status}.", fix=f"This needs one that is {' or '.join(allowed)}.")
+        raise UsageError(f"Item {item_id} is {status}; this can only be done to one that is {' or '.join(allowed)}.")
     return status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,14 @@ from pipeline.jobs.site import Site
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.store import Tx, feeds, items, subscribers
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
+from pipeline.texts import one_line
 
 COLUMNS = ("email", "feed", "name", "status", "cadence", "weekday", "day", "time", "timezone", "language", "topics", "consent")
 _BATCH = 500
+_DAY = re.compile(r"0?[1-9]|[12][0-9]|3[01]")
+_LONGEST_NAME = 200
+_LONGEST_CONSENT = 2000
+_SHOWN = 80
 _ACCEPTED = (SubscriptionStatus.ACTIVE, SubscriptionStatus.PENDING, *OPTED_OUT)
 
 
@@ -44,80 +50,107 @@ class Imported:
 
 
 def read_csv(site: Site, file: TextIO) -> Iterator[tuple[int, WantedSubscription | str]]:
-    """The lines of a CSV with a header: (line number, subscription or the reason why it is not one).
+    """The lines of a CSV with a header: (number of the line where it begins, subscription or the reason why it is not one).
 
+    ``file`` may hold lone surrogates for bytes that are not UTF-8 (``errors="surrogateescape"``): such lines are refused.
     Raises UsageError when the header is not one Gazet knows.
     """
-    reader = csv.DictReader(_without_nul(file), strict=True)
-    try:
-        header = [name.strip().lower() for name in reader.fieldnames or []]
-    except csv.Error as error:
-        raise UsageError(f"line 1: {error}", fix=f"The first line must be a header of these: {', '.join(COLUMNS)}.") from None
-    _check_header(header)
-    reader.fieldnames = header
+    reader = csv.reader(file, strict=True)
+    header = _header(reader)
     while True:
+        number = reader.line_num + 1
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield reader.line_num, f"cannot be read: {error}"
+            yield number, f"cannot be read: {error}"
             continue
-        yield reader.line_num, _line(site, row)
+        if any(field.strip() for field in row):
+            yield number, _line(site, header, row)
 
 
-def _without_nul(lines: Iterable[str]) -> Iterator[str]:
-    """The csv module of Python 3.11 refuses NUL; the addresses around it are checked on their own."""
-    return (line.replace("\0", "�") for line in lines)
-
-
-def _check_header(header: list[str]) -> None:
-    unknown = [name for name in header if name not in COLUMNS]
-    missing = [name for name in ("email", "feed") if name not in header]
-    if unknown or missing:
-        said = ", ".join([*(f'unknown column "{name}"' for name in unknown), *(f'no column "{name}"' for name in missing)])
-        raise UsageError(f"line 1: {said}.", fix=f"The first line must be a header of these: {', '.join(COLUMNS)}.")
-
-
-def _line(site: Site, row: Mapping[str, str | None]) -> WantedSubscription | str:
-    if None in row:
-        return "has more fields than the header"
-    values = {name: (row.get(name) or "").strip() for name in COLUMNS}
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    must = f"The first line must be a header of these: {', '.join(COLUMNS)}."
     try:
-        return wanted(site, values)
+        header = [name.strip().lower() for name in next(reader)]
+    except StopIteration:
+        raise UsageError("the file is empty.", fix=must) from None
+    except csv.Error as error:
+        raise UsageError(f"line 1: {error}.", fix=must) from None
+    if not _is_utf8(header):
+        raise UsageError("line 1: is not UTF-8 text.", fix='Save the file as "CSV UTF-8".')
+    if len(header) == 1 and (found := next((sign for sign in ";\t|" if sign in header[0]), "")):
+        raise UsageError(f"line 1: the columns are separated by {found!r}.", fix="Save the file with commas between them.")
+    unknown = [f'unknown column "{name}"' for name in dict.fromkeys(header) if name not in COLUMNS]
+    missing = [f'no column "{name}"' for name in ("email", "feed") if name not in header]
+    twice = [f'column "{name}" twice' for name in COLUMNS if header.count(name) > 1]
+    if said := ", ".join([*unknown, *missing, *twice]):
+        raise UsageError(f"line 1: {said}.", fix=must)
+    return header
+
+
+def _is_utf8(row: list[str]) -> bool:
+    try:
+        "".join(row).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _line(site: Site, header: list[str], row: list[str]) -> WantedSubscription | str:
+    if len(row) > len(header):
+        return f"has {len(row)} fields, the header names {len(header)} (a field with a comma in it needs double quotes)"
+    if not _is_utf8(row):
+        return 'is not UTF-8 text (save the file as "CSV UTF-8")'
+    try:
+        return wanted(site, dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)))
     except ValueError as error:
         return str(error)
 
 
 def wanted(site: Site, values: Mapping[str, str]) -> WantedSubscription:
     """A checked subscription from texts by column name; ValueError says what is wrong with them."""
+    values = {name: one_line(value) for name, value in values.items()}
     feed = site.settings.feeds.get(values["feed"])
     if feed is None:
-        raise ValueError(f'there is no feed "{values["feed"]}" (feeds here: {", ".join(sorted(site.settings.feeds)) or "none"})')
-    status = _word(values["status"] or "active", _ACCEPTED, "status")
-    name = " ".join("".join(char if char.isprintable() else " " for char in values["name"]).split())[:200]
+        known = ", ".join(sorted(site.settings.feeds)) or "none yet"
+        raise ValueError(f'feed: there is no "{_short(values["feed"])}" (feeds here: {known})')
     return WantedSubscription(
-        address=valid_address(values["email"]),
-        name=name,
+        address=_address(values["email"]),
+        name=values["name"][:_LONGEST_NAME].strip(),
         feed=feed.slug,
-        status=SubscriptionStatus(status),
+        status=SubscriptionStatus(_word(values["status"] or "active", _ACCEPTED, "status")),
         rhythm=_rhythm(site, feed, values),
         choice=_choice(values),
-        consent=values["consent"],
+        consent=values["consent"][:_LONGEST_CONSENT].strip(),
     )
+
+
+def _address(value: str) -> str:
+    try:
+        return valid_address(value)
+    except ValueError:
+        if len(value) > _SHOWN:
+            raise ValueError(f'email: "{_short(value)}" is not a mail address') from None
+        raise
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
 
 
 def _word(value: str, allowed: Iterable[str], column: str) -> str:
     if value.lower() not in allowed:
-        raise ValueError(f'{column}: "{value}" is not one of {", ".join(allowed)}')
+        raise ValueError(f'{column}: "{_short(value)}" is not one of {", ".join(allowed)}')
     return value.lower()
 
 
 def _rhythm(site: Site, feed: FeedSettings, values: Mapping[str, str]) -> Rhythm:
     cadence = Cadence(_word(values["cadence"], tuple(Cadence), "cadence")) if values["cadence"] else None
     weekday = WEEKDAYS.index(_word(values["weekday"], WEEKDAYS, "weekday")) if values["weekday"] else None
-    if values["day"] and not (values["day"].isdecimal() and 1 <= int(values["day"]) <= 31):
-        raise ValueError(f'day: "{values["day"]}" is not a day of the month')
+    if values["day"] and not _DAY.fullmatch(values["day"]):
+        raise ValueError(f'day: "{_short(values["day"])}" is not a day of the month, 1 to 31')
     return feed.digest.rhythm(
         time_zone(values["timezone"]) if values["timezone"] else site.settings.site.timezone,
         cadence=cadence,
@@ -153,61 +186,94 @@ def import_subscribers(
             batch.clear()
             progress(sum(result.counts.values()))
     _store(site, batch, result, now)
-    progress(sum(result.counts.values()))
     return result
 
 
 def _store(site: Site, batch: list[WantedSubscription], result: Imported, now: datetime) -> None:
     with site.store.write() as tx:
-        counted = Counter(join(site, tx, wish, now) for wish in batch)
+        desk = _Desk(site, tx, now)
+        counted = Counter(desk.join(wish) for wish in batch)
     result.counts += counted
 
 
 def join(site: Site, tx: Tx, wish: WantedSubscription, now: datetime) -> str:
     """Add or change one subscription; returns what was done: added, changed, unchanged, opted out, left before."""
-    person = subscribers.subscriber(tx, wish.address, wish.name, now)
-    existing = subscribers.subscription_of(tx, person, wish.feed)
-    opt_out = wish.status in OPTED_OUT
-    if not opt_out and subscribers.suppressed(tx, site.links.address_hash(wish.address)):
-        return "left before"
-    if existing is None:
-        _subscribe(site, tx, person, wish, now)
-        return "opted out" if opt_out else "added"
-    identity, status = existing
-    if status in OPTED_OUT:
-        return "opted out" if opt_out else "left before"
-    if opt_out:
-        subscribers.leave(tx, identity, wish.status, now)
-        subscribers.add_consent(tx, identity, "left", wish.consent or f"imported as {wish.status}", now)
-        return "opted out"
-    return "changed" if _rearrange(tx, identity, wish, now) else "unchanged"
+    return _Desk(site, tx, now).join(wish)
 
 
-def _subscribe(site: Site, tx: Tx, person: int, wish: WantedSubscription, now: datetime) -> None:
-    feed = site.feed(wish.feed)
-    identity = subscribers.subscribe(
-        tx,
-        subscriber_id=person,
-        feed=wish.feed,
-        schedule_id=_schedule(tx, wish, now),
-        choice_id=subscribers.choice(tx, wish.choice),
-        status=wish.status,
-        settled_seq=items.seq_before_newest_mailed(tx, wish.feed, feed.digest.first_items),
-        now=now,
-    )
-    action = "left" if wish.status in OPTED_OUT else "joined"
-    subscribers.add_consent(tx, identity, action, wish.consent or f"imported as {wish.status}", now)
+class _Desk:
+    """Where people join in one transaction: what many of them share is looked up once."""
 
+    def __init__(self, site: Site, tx: Tx, now: datetime) -> None:
+        self.site = site
+        self.tx = tx
+        self.now = now
+        self._schedules: dict[tuple[str, Rhythm], int] = {}
+        self._choices: dict[Choice, int] = {}
+        self._cursors: dict[str, int] = {}
 
-def _rearrange(tx: Tx, identity: int, wish: WantedSubscription, now: datetime) -> bool:
-    return subscribers.rearrange(
-        tx, identity, schedule_id=_schedule(tx, wish, now), choice_id=subscribers.choice(tx, wish.choice), now=now
-    )
+    def join(self, wish: WantedSubscription) -> str:
+        opt_out = wish.status in OPTED_OUT
+        if not opt_out and subscribers.suppressed(self.tx, self.site.links.address_hash(wish.address)):
+            return "left before"
+        person = subscribers.subscriber(self.tx, wish.address, wish.name, self.now)
+        existing = subscribers.subscription_of(self.tx, person, wish.feed)
+        if existing is None:
+            self._subscribe(person, wish)
+            return "opted out" if opt_out else "added"
+        identity, status = existing
+        if status in OPTED_OUT:
+            return "opted out" if opt_out else "left before"
+        if opt_out:
+            subscribers.leave(self.tx, identity, wish.status, self.now)
+            self._consent(identity, "left", " ".join(filter(None, [f"imported as {wish.status}", wish.consent])))
+            return "opted out"
+        return "changed" if self._rearrange(identity, wish) else "unchanged"
 
+    def _subscribe(self, person: int, wish: WantedSubscription) -> None:
+        identity = subscribers.subscribe(
+            self.tx,
+            subscriber_id=person,
+            feed=wish.feed,
+            schedule_id=self._schedule(wish),
+            choice_id=self._choice(wish.choice),
+            status=wish.status,
+            settled_seq=self._cursor(wish.feed),
+            now=self.now,
+        )
+        # An exported opt-out brings along how the person had once agreed.
+        opt_out = wish.status in OPTED_OUT
+        if wish.consent or not opt_out:
+            self._consent(identity, "joined", wish.consent or f"imported as {wish.status}")
+        if opt_out:
+            self._consent(identity, "left", f"imported as {wish.status}")
 
-def _schedule(tx: Tx, wish: WantedSubscription, now: datetime) -> int:
-    instant = wish.rhythm.cadence is Cadence.INSTANT
-    return subscribers.schedule(tx, wish.feed, wish.rhythm, None if instant else slots.next_slot(wish.rhythm, now))
+    def _rearrange(self, identity: int, wish: WantedSubscription) -> bool:
+        schedule, choice = self._schedule(wish), self._choice(wish.choice)
+        return subscribers.rearrange(self.tx, identity, schedule_id=schedule, choice_id=choice, now=self.now)
+
+    def _consent(self, identity: int, action: str, evidence: str) -> None:
+        subscribers.add_consent(self.tx, identity, action, evidence, self.now)
+
+    def _schedule(self, wish: WantedSubscription) -> int:
+        key = (wish.feed, wish.rhythm)
+        if key not in self._schedules:
+            instant = wish.rhythm.cadence is Cadence.INSTANT
+            due = None if instant else slots.next_slot(wish.rhythm, self.now)
+            self._schedules[key] = subscribers.schedule(self.tx, wish.feed, wish.rhythm, due)
+        return self._schedules[key]
+
+    def _choice(self, choice: Choice) -> int:
+        if choice not in self._choices:
+            self._choices[choice] = subscribers.choice(self.tx, choice)
+        return self._choices[choice]
+
+    def _cursor(self, slug: str) -> int:
+        """Just before the feed's latest ``first_items`` mailable items (promise 4)."""
+        if slug not in self._cursors:
+            count = self.site.feed(slug).digest.first_items
+            self._cursors[slug] = items.seq_before_newest_mailed(self.tx, slug, count)
+        return self._cursors[slug]
 
 
 def unsubscribe(site: Site, address: str, feed: str | None, now: datetime) -> list[str]:

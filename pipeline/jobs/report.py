@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs import operate
+from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, ItemStatus, SubscriptionStatus
 from pipeline.store import Tx, deliveries, editions, feeds, items, runs, subscribers
@@ -119,20 +121,19 @@ def verify(site: Site, label: str | None) -> list[EditionReport]:
 
 
 def _verified(tx: Tx, edition: EditionRecord) -> EditionReport:
-
     report = _edition(tx, edition)
     faults = []
     total = sum(report.sums.values())
     if total != edition.audience:
         faults.append(f"audience is {edition.audience}, but its deliveries add up to {total}")
     if unanswered := deliveries.accepted_without_relay(tx, edition.id):
-        faults.append(f"{unanswered} deliveries are accepted, but no relay is named")
+        faults.append(f"{count(unanswered, 'delivery')} accepted, but no relay is named")
     if strays := deliveries.of_other_variants(tx, edition.id):
-        faults.append(f"{strays} deliveries name a variant of another edition")
+        faults.append(f"{count(strays, 'delivery')} with a variant of another edition")
     if behind := deliveries.behind_cursor(tx, edition.id, _ENDED_WELL_OR_OPEN):
-        faults.append(f"{behind} subscriptions stand before what this edition sent them")
+        faults.append(f"{count(behind, 'subscription')} would get again what this edition sent")
     if twice := deliveries.overlapping(tx, edition.id, _ENDED_WELL_OR_OPEN):
-        faults.append(f"{twice} subscriptions got the same items in another edition too")
+        faults.append(f"{count(twice, 'subscription')} got the same items in another edition too")
     return replace(report, faults=tuple(faults))
 
 
@@ -156,11 +157,12 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
         if not found and not suppressed:
             raise UsageError(f"{address} has no subscription here.", fix='"gazet subscribers list" shows who has.')
         sent = deliveries.of_subscriptions(tx, [one.id for one in found], edition.id if edition else None)
-        remarks = tuple(_why(one, edition, sent) for one in found if edition is None or one.feed == edition.feed)
+        zone = ZoneInfo(site.settings.site.timezone)
+        remarks = tuple(_why(one, edition, sent, zone) for one in found if edition is None or one.feed == edition.feed)
     return Explanation(address, suppressed, found, tuple(sent), remarks)
 
 
-def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: list[DeliveryRecord]) -> str:
+def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: list[DeliveryRecord], zone: ZoneInfo) -> str:
     if subscription.status is not SubscriptionStatus.ACTIVE:
         return f"{subscription.feed}: nothing is sent, the subscription is {subscription.status}"
     settled = f"all up to number {subscription.settled_seq} is decided"
@@ -168,4 +170,4 @@ def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: 
         return f"{edition.label}: no delivery: not due at that moment, or too few items matched; {settled}"
     if subscription.next_due_at is None:
         return f"{subscription.feed}: due as soon as an item matches; {settled}"
-    return f"{subscription.feed}: next due at {subscription.next_due_at:%Y-%m-%d %H:%M} UTC; {settled}"
+    return f"{subscription.feed}: next due {subscription.next_due_at.astimezone(zone):%a %Y-%m-%d %H:%M}; {settled}"
