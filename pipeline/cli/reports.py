@@ -41,6 +41,8 @@ def status(site: SiteOption = None, as_json: JsonOption = False) -> None:
 
 
 def _status_lines(found: Status, zone: str) -> list[str]:
+    from pipeline.jobs.lines import problem
+
     lines = [f"{found.title}{': PAUSED' if found.paused else ''}", f"last run   {_last_run(found, zone)}"]
     lines += [f"source     {one.state:<9} {one.url}  {_source(one, zone)}" for one in found.sources]
     lines += [f"feed       {_feed(feed, zone)}" for feed in found.feeds]
@@ -58,7 +60,7 @@ def _status_lines(found: Status, zone: str) -> list[str]:
     ]
     if found.held_items:
         lines.append(f'items      {found.held_items} held: "gazet items list --status held" shows them')
-    lines += [f"! {problem.what} {problem.fix}" for problem in found.problems]
+    lines += [problem(one) for one in found.problems]
     if found.paused:
         lines.append('nothing is collected, published or sent until "gazet resume"')
     return lines if found.problems or found.paused else [*lines, "all is well"]
@@ -153,8 +155,9 @@ def explain(
         say(f"{address} is on the suppression list")
     for remark in found.remarks:
         say(remark)
-    for one in found.deliveries:
+    for one, identity in zip(found.deliveries, found.message_ids, strict=True):
         say(_delivery(one, zone))
+        say(f"  Message-ID {identity}")
 
 
 def _delivery(one: DeliveryRecord, zone: str) -> str:

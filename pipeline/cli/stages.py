@@ -88,6 +88,7 @@ def run(
     """
     from pipeline import app
     from pipeline.engines.local import LocalEngine
+    from pipeline.jobs import lines
 
     if now and not once:
         raise UsageError("--now stands still, so it needs --once.", fix="Say gazet run --once --now ….")
@@ -111,7 +112,7 @@ def run(
     if as_json:
         print_json({"report": report.detail(), "problems": fresh})
     for problem in fresh:
-        warn(f"! {problem.what} {problem.fix}")
+        warn(lines.problem(problem))
     raise typer.Exit(1 if fresh else 0)
 
 
@@ -204,7 +205,7 @@ def compose(
         print_json(done)
     else:
         for result in done:
-            say(lines.opened(result) or f"{result.feed}: nothing is due")
+            say(lines.opened(result) or f"{result.feed}: {'it or the site is paused' if result.paused else 'nothing is due'}")
 
 
 def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Callable[[Site, str, datetime], T]) -> list[T]:
@@ -240,6 +241,7 @@ def deliver(
     from pipeline import app
     from pipeline.jobs import lines, operate
     from pipeline.jobs.deliver_batch import deliver_batch
+    from pipeline.jobs.problems import fresh
     from pipeline.jobs.sweep import sweep
 
     with _working(site) as opened, stopping() as stop, _progress() as progress:
@@ -254,13 +256,18 @@ def deliver(
         tally = deliver_batch(
             opened, relay, process=app.process_name(), clock=clock, stop=stop, edition_id=identity, progress=progress
         )
+        new = fresh(opened, clock())
     if as_json:
         print_json({"swept": swept, "relay": tally.relay, "outcomes": dict(tally.outcomes), "problem": tally.problem})
     else:
         for line in (lines.swept(swept), lines.sent(tally) or "nothing is open"):
             if line:
                 say(line)
-    raise typer.Exit(1 if tally.problem or tally.unsettled else 0)
+    for problem in new:
+        warn(lines.problem(problem))
+    if tally.problem and not any(problem.key == f"relay:{tally.relay}" for problem in new):
+        warn(f"! relay {tally.relay}: {tally.problem}")
+    raise typer.Exit(1 if new or tally.problem or tally.unsettled else 0)
 
 
 def _refuse_paused(site: Site, relay: str) -> None:

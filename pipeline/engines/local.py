@@ -5,21 +5,24 @@ tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ publish �
 
 from __future__ import annotations
 
+import functools
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pipeline.deliver.relay import Relay
+from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
 from pipeline.jobs import due, lines
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
 from pipeline.jobs.open_edition import Opened, open_edition
-from pipeline.jobs.problems import noted
+from pipeline.jobs.problems import fresh, noted
 from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import Swept, sweep
@@ -33,6 +36,7 @@ _COLLECTS = 8
 _WAIT_FOR_COLLECTS = 60.0
 _TICK_SECONDS = 20
 _LAST_WORDS = 10.0
+_LOOK_UP_SECONDS = 0.5
 
 
 @dataclass
@@ -81,16 +85,16 @@ class LocalEngine:
         self.stop = stop
         self.say = say
         self.progress = progress
-        self._pool = ThreadPoolExecutor(_COLLECTS, thread_name_prefix="collect")
+        self._workers: Workers[Collected] = Workers(_COLLECTS, "collect")
         self._collecting: dict[int, Future[Collected]] = {}
         self._delivery: threading.Thread | None = None
+        self._rests = ""
 
     def once(self) -> TickReport:
         """Everything that is due now, deliveries included."""
         report = self._tick()
         if not self.stop.is_set():
             report.sent = self._deliver(report.problems)
-        self._close()
         return report
 
     def forever(self) -> None:
@@ -106,10 +110,6 @@ class LocalEngine:
         scheduler.shutdown(wait=False)
         if self._delivery is not None:
             self._delivery.join(_LAST_WORDS)
-        self._close()
-
-    def _close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _beat(self) -> None:
         """One tick of ``forever``: whatever happens in it, the next one comes."""
@@ -120,7 +120,7 @@ class LocalEngine:
             self._delivery.start()
         try:
             for problem in self.fresh_problems():
-                self.say(f"! {problem.what} {problem.fix}")
+                self.say(lines.problem(problem))
         except GazetError as error:
             self.say(f"! {error}")
 
@@ -165,13 +165,19 @@ class LocalEngine:
         for source in due.due_sources(self.site, now):
             earlier = self._collecting.get(source.id)
             if earlier is None or earlier.done():
-                self._collecting[source.id] = self._pool.submit(self._collect_one, source, now, report.problems)
+                job = functools.partial(self._collect_one, source, now, report.problems)
+                self._collecting[source.id] = self._workers.submit(job)
                 begun.append(self._collecting[source.id])
-        done, _ = wait(begun, timeout=_WAIT_FOR_COLLECTS)
-        for future in begun:
-            if future in done:
-                report.collected.append(future.result())
-                self._say(lines.collected(future.result()))
+        for result in self._finished(begun):
+            report.collected.append(result)
+            self._say("" if result.problem else lines.collected(result))
+
+    def _finished(self, begun: list[Future[Collected]]) -> list[Collected]:
+        """The results, in the order begun, of what ends in time and before ``stop``."""
+        end, pending = time.monotonic() + _WAIT_FOR_COLLECTS, set(begun)
+        while pending and not self.stop.is_set() and (left := end - time.monotonic()) > 0:
+            _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS), return_when=FIRST_COMPLETED)
+        return [future.result() for future in begun if future.done()]
 
     def _collect_one(self, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
         result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now))
@@ -184,8 +190,11 @@ class LocalEngine:
         if not due.has_deliveries(self.site):
             return None
         relay = self.relay()
-        if reason := due.relay_rests(self.site, relay.name, self.clock()):
+        reason = due.relay_rests(self.site, relay.name, self.clock())
+        if reason and reason != self._rests:
             self.say(f"relay {relay.name} rests: {reason}")
+        self._rests = reason
+        if reason:
             return None
         tally = deliver_batch(self.site, relay, process=self.process, clock=self.clock, stop=self.stop, progress=self.progress)
         self._say(lines.sent(tally))
@@ -205,5 +214,4 @@ class LocalEngine:
 
     def fresh_problems(self) -> list[ProblemRecord]:
         """What needs a person and was not said by an earlier run; said from now on."""
-        with self.site.store.write() as tx:
-            return runs.report(tx, self.clock())
+        return fresh(self.site, self.clock())

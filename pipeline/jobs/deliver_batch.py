@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from pipeline.compose import message
 from pipeline.deliver import retry
@@ -196,7 +197,10 @@ class _Batch:
         if ending:
             retry_at = runs.relay_failed(tx, self.relay.name, reason, self.clock())
             what, fix = f"relay {self.relay.name}: {reason}", "Check [[relay]] in gazet.toml and the server; nothing is lost."
-            runs.problem(tx, f"relay:{self.relay.name}", what, f"{fix} Next try at {retry_at:%Y-%m-%d %H:%M} UTC.", self.clock())
+            runs.problem(tx, f"relay:{self.relay.name}", what, f"{fix} The next try is at {self._local(retry_at)}.", self.clock())
+
+    def _local(self, moment: datetime) -> str:
+        return f"{moment.astimezone(ZoneInfo(self.site.settings.site.timezone)):%H:%M}"
 
     def pause_relay(self, tx: Tx, ids: Sequence[int], reason: str) -> None:
         """Everybody was refused for the same policy: nobody's address is to blame, so the relay waits for a person."""

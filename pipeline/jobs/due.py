@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from pipeline.jobs import open_edition
 from pipeline.jobs.site import Site
@@ -52,19 +52,6 @@ def relay_rests(site: Site, name: str, now: datetime) -> str:
     if relay.paused:
         return f'paused: {relay.reason} ("gazet resume {name}" when that is mended)'
     if relay.retry_at is not None and relay.retry_at > now:
-        return f"tried again at {relay.retry_at:%H:%M} UTC: {relay.reason}"
+        local = relay.retry_at.astimezone(ZoneInfo(site.settings.site.timezone))
+        return f"tried again at {local:%H:%M}: {relay.reason}"
     return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """What comes next for one feed."""
-
-    slug: str
-    edition_at: datetime | None
-
-
-def next_editions(site: Site) -> list[Next]:
-    """When each feed's next edition is due, for people."""
-    with site.store.read() as tx:
-        return [Next(slug, editions.next_due(tx, slug)) for slug in sorted(site.settings.feeds)]

@@ -9,6 +9,7 @@ from pipeline.jobs.open_edition import Opened
 from pipeline.jobs.publish_feed import Published
 from pipeline.jobs.sweep import Swept
 from pipeline.models import DeliveryStatus
+from pipeline.store.runs import ProblemRecord
 
 
 def count(number: int, noun: str) -> str:
@@ -16,6 +17,11 @@ def count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+def problem(one: ProblemRecord) -> str:
+    """What needs a person, and the fix, as two sentences."""
+    return f"! {one.what.rstrip('.')}. {one.fix}".rstrip()
 
 
 def collected(one: Collected) -> str:
@@ -56,8 +62,7 @@ def sent(tally: Tally) -> str:
     if not counts and not tally.problem:
         return ""
     rehearsal = " (a rehearsal: only the outbox took them)" if tally.relay == OUTBOX else ""
-    problem = f"\n! relay {tally.relay}: {tally.problem}" if tally.problem else ""
-    return f"sent through {tally.relay}: {', '.join(counts) or 'nothing'}{rehearsal}{problem}"
+    return f"sent through {tally.relay}: {', '.join(counts) or 'nothing'}{rehearsal}"
 
 
 def swept(one: Swept) -> str:

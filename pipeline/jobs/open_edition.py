@@ -36,6 +36,7 @@ class Opened:
     variants: int = 0
     items: int = 0
     late: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _write(
 ) -> Opened | None:
     """Everything in one transaction under the feed's lock; None when a variant is missing and must be rendered first."""
     if feeds.lock(tx, feed.slug).paused or feeds.site_paused(tx):
-        return Opened(feed.slug)
+        return Opened(feed.slug, paused=True)
     due = find_due(tx, feed, now)
     wanted = wanted_by(tx, feed, due) if due.on_time else []
     by_key = [(group, selection, _key(feed, group, selection)) for group, selection in wanted]

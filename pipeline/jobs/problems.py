@@ -9,6 +9,7 @@ from datetime import datetime
 from pipeline.errors import GazetError
 from pipeline.jobs.site import Site
 from pipeline.store import runs
+from pipeline.store.runs import ProblemRecord
 
 
 @contextlib.contextmanager
@@ -26,6 +27,12 @@ def noted(site: Site, key: str, now: datetime) -> Iterator[None]:
         raise
     with site.store.write() as tx:
         runs.mended(tx, key)
+
+
+def fresh(site: Site, now: datetime) -> list[ProblemRecord]:
+    """What needs a person and was not said by an earlier run; from now on it counts as said."""
+    with site.store.write() as tx:
+        return runs.report(tx, now)
 
 
 def _record(site: Site, key: str, what: str, fix: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from pipeline.compose.message import message_id
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs import operate
@@ -145,6 +146,7 @@ class Explanation:
     suppressed: bool
     subscriptions: tuple[SubscriptionRecord, ...]
     deliveries: tuple[DeliveryRecord, ...]
+    message_ids: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
@@ -159,7 +161,14 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
         sent = deliveries.of_subscriptions(tx, [one.id for one in found], edition.id if edition else None)
         zone = ZoneInfo(site.settings.site.timezone)
         remarks = tuple(_why(one, edition, sent, zone) for one in found if edition is None or one.feed == edition.feed)
-    return Explanation(address, suppressed, found, tuple(sent), remarks)
+        identities = _message_ids(tx, sent)
+    return Explanation(address, suppressed, found, tuple(sent), identities, remarks)
+
+
+def _message_ids(tx: Tx, sent: list[DeliveryRecord]) -> tuple[str, ...]:
+    """The Message-ID of each delivery, with which a relay's log can be searched."""
+    known = {label: operate.find_edition(tx, label) for label in {one.edition for one in sent}}
+    return tuple(message_id(known[one.edition].id, one.subscription_id, known[one.edition].message_id_domain) for one in sent)
 
 
 def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: list[DeliveryRecord], zone: ZoneInfo) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.config import OUTBOX
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
 from pipeline.store import Tx, deliveries, editions, runs
 from pipeline.store.editions import EditionRecord
 
-_KEEP_RUNS = timedelta(days=90)
-_KEEP_SAYING = timedelta(days=7)
+_KEEP_RUNS = timedelta(days=7)
+_KEEP_SAYING = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
             if edition.deadline_at <= now:
                 expired += _expire(tx, edition, now)
         _forget(tx, now - _KEEP_SAYING)
+        _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
     return Swept(by_edition, expired, cancelled)
 
@@ -73,10 +75,21 @@ def _forget(tx: Tx, before: datetime) -> None:
             runs.mended(tx, problem.key)
 
 
+def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
+    """A source, feed or relay that is gone needs nobody any more."""
+    settings = site.settings
+    relays = [relay.name for relay in settings.relay] or [OUTBOX]
+    named = {"relay": relays, "publish": list(settings.feeds), "compose": list(settings.feeds)}
+    named["source"] = [source.url for feed in settings.feeds.values() for source in feed.source]
+    for kind, names in named.items():
+        runs.mended_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
+
+
 def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:
     count = deliveries.end_open(tx, edition.id, DeliveryStatus.EXPIRED, "not sent before the deadline", now)
     if count:
-        what = f"edition {edition.label}: {count} deliveries were not sent before the deadline"
-        fix = f'Their items come in the next digest, or now with "gazet retry {edition.label}".'
+        people = "1 delivery was" if count == 1 else f"{count} deliveries were"
+        what = f"edition {edition.label}: {people} not sent before the deadline"
+        fix = f'The items come in the next digest, unless that was opened before; "gazet retry {edition.label}" sends them now.'
         runs.problem(tx, f"expired:{edition.label}", what, fix, now)
     return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from pipeline.config import Settings
 from pipeline.errors import StoreError
@@ -18,6 +19,9 @@ from pipeline.store import migrate
 
 Tx = Connection
 """An open transaction; what every query function takes first."""
+
+_IN_THE_WAY = ("40001", "40P01", "55P03", "23505", "08", "57P")
+"""SQLSTATE: serialization failure, deadlock, lock not available, somebody else wrote the row; and a server that is away."""
 
 
 class Store:
@@ -40,7 +44,7 @@ class Store:
     def write(self, *, isolation: str = "READ COMMITTED") -> Iterator[Tx]:
         """A transaction that writes (BEGIN IMMEDIATE on SQLite). ``isolation`` matters on PostgreSQL only.
 
-        Raises StoreError; a retryable one when another transaction was in the way (SQLSTATE 40001, 40P01, a lock held).
+        Raises StoreError; a retryable one when another transaction was in the way, or a server away.
         """
         with self._writer, self._transaction(write=True, isolation=isolation) as tx:
             yield tx
@@ -63,19 +67,28 @@ class Store:
 
 def _as_store_error(error: DBAPIError, where: str) -> StoreError:
     text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-    state = getattr(error.orig, "sqlstate", "") or ""
     fault = StoreError(f"The store {where} did not answer as it should: {text}.", fix=_fix_for(text))
-    fault.retryable = "locked" in text or state in ("40001", "40P01") or error.connection_invalidated
+    fault.retryable = _passes(error, text)
     return fault
 
 
+def _passes(error: DBAPIError, text: str) -> bool:
+    """Whether somebody else was in the way, or a server away (it then gives no SQLSTATE, or one of class 08 or 57P)."""
+    if isinstance(error.orig, sqlite3.Error):
+        return "locked" in text
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return isinstance(error, OperationalError) if state is None else state.startswith(_IN_THE_WAY)
+
+
 def _fix_for(text: str) -> str:
-    if "full" in text:
+    if "full" in text or "No space left" in text:
         return "Free some space on its disk; nothing that was committed is lost."
     if "readonly" in text or "unable to open" in text:
         return "Correct the rights of the file and of its folder."
     if "locked" in text:
         return "Another program holds it; try again when that one is done."
+    if "connection" in text:
+        return "Start the database server, or correct store.url in gazet.toml."
     return ""
 
 
@@ -94,22 +107,24 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
         raise StoreError(f"The store {where} cannot be opened: {error}.", fix=_driver_fix(url)) from None
     _prepare(engine)
     store = Store(engine, where)
-    if check:
-        _check_schema(store)
+    try:
+        if check:
+            _check_schema(store)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
 def _site_url(settings: Settings) -> URL:
     try:
         url = make_url(settings.store.url)
-    except ArgumentError:
-        raise StoreError(f'store.url "{settings.store.url}" is not a database URL.', fix="See docs/operations.md.") from None
+    except (ArgumentError, ValueError):  # what it says may hold the password
+        raise StoreError("store.url in gazet.toml is not a database URL.", fix="See docs/operations.md.") from None
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise StoreError("store.url names no file.", fix="Use sqlite:///var/gazet.db.")
         url = url.set(database=str(settings.path(url.database)))
-    elif url.get_backend_name() != "postgresql":
-        raise StoreError(f'store.url: "{url.get_backend_name()}" is not supported.', fix="Use sqlite or postgresql+psycopg.")
     return url
 
 

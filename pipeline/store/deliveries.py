@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, true, update
+from sqlalchemy import BindParameter as Bound
+from sqlalchemy import ColumnElement, Exists, Update, and_, bindparam, exists, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, RelayAnswer, RetryDecision, SubscriptionStatus
 from pipeline.store import feeds
 from pipeline.store.database import Tx
-from pipeline.store.schema import DeliveryRow, EditionRow, RelayRow, SiteRow, SubscriptionRow, VariantRow
+from pipeline.store.schema import DeliveryRow, EditionRow, RelayRow, SiteRow, SubscriptionRow, UtcDateTime, VariantRow
 
 LEASE = timedelta(minutes=30)
 """Longer than the longest RFC 5321 wait for one message (4.5.3.2): a living sender is never taken for a dead one."""
@@ -65,16 +68,30 @@ def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime, wit
     The condition is repeated outside the subselect: on PostgreSQL a row may have changed hands while it was waited for,
     and without SKIP LOCKED two processes were seen to claim the same rows.
     """
-    queued, deferred = (DeliveryRow.variant_id, DeliveryRow.id), (DeliveryRow.next_at, DeliveryRow.id)
-    for condition, order in ((_queued(edition_id), queued), (_deferred_until(edition_id, now), deferred)):
-        ready = and_(condition, *_nothing_rests(edition_id, relay), DeliveryRow.id.not_in(without) if without else true())
-        first = select(DeliveryRow.id).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
-        taken = update(DeliveryRow).where(DeliveryRow.id == first.scalar_subquery(), condition)
-        values = {"status": DeliveryStatus.SENDING, "relay": relay, "lease": lease, "lease_until": _clock(tx) + LEASE}
-        row = tx.execute(taken.values(values | {"changed_at": now}).returning(DeliveryRow.__table__)).first()
+    given = {"edition": edition_id, "with_relay": relay, "token": lease, "at": now, "until": datetime.now(UTC) + LEASE}
+    for status in (DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED):
+        row = tx.execute(_claim_statement(status, tx.dialect.name), given | {"without": without}).first()
         if row is not None:
             return Claim(**{name: getattr(row, name) for name in Claim.__dataclass_fields__})
     return None
+
+
+@cache
+def _claim_statement(status: DeliveryStatus, dialect: str) -> ReturningUpdate[Any]:
+    """Built once: SQLAlchemy takes longer to build this than a database to run it."""
+    edition: Bound[int] = bindparam("edition")
+    relay: Bound[str] = bindparam("with_relay")
+    at: Bound[datetime] = bindparam("at", type_=UtcDateTime)
+    queued = status is DeliveryStatus.QUEUED
+    condition = _queued(edition) if queued else _deferred_until(edition, at)
+    order = (DeliveryRow.variant_id if queued else DeliveryRow.next_at, DeliveryRow.id)
+    ready = and_(condition, *_nothing_rests(edition, relay), DeliveryRow.id.not_in(bindparam("without", expanding=True)))
+    first = select(DeliveryRow.id).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
+    until = bindparam("until", type_=UtcDateTime) if dialect == "sqlite" else func.now() + LEASE
+    values = {"relay": relay, "lease": bindparam("token"), "lease_until": until, "changed_at": at}
+    taken = update(DeliveryRow).where(DeliveryRow.id == first.scalar_subquery(), condition)
+    columns = [getattr(DeliveryRow, name) for name in Claim.__dataclass_fields__]
+    return taken.values(values | {"status": DeliveryStatus.SENDING}).returning(*columns)
 
 
 def any_due(tx: Tx, edition_id: int, now: datetime) -> bool:
@@ -85,7 +102,7 @@ def any_due(tx: Tx, edition_id: int, now: datetime) -> bool:
     )
 
 
-def _nothing_rests(edition_id: int, relay: str) -> tuple[ColumnElement[bool], ...]:
+def _nothing_rests(edition_id: Bound[int], relay: Bound[str]) -> tuple[ColumnElement[bool], ...]:
     """An operator's pause holds from the next claim on."""
     return (
         exists().where(EditionRow.id == edition_id, EditionRow.status == EditionStatus.SENDING),
@@ -94,11 +111,11 @@ def _nothing_rests(edition_id: int, relay: str) -> tuple[ColumnElement[bool], ..
     )
 
 
-def _queued(edition_id: int) -> ColumnElement[bool]:
+def _queued(edition_id: int | Bound[int]) -> ColumnElement[bool]:
     return and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.QUEUED))
 
 
-def _deferred_until(edition_id: int, now: datetime) -> ColumnElement[bool]:
+def _deferred_until(edition_id: int | Bound[int], now: datetime | Bound[datetime]) -> ColumnElement[bool]:
     return and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.DEFERRED), DeliveryRow.next_at <= now)
 
 
@@ -119,13 +136,28 @@ def subscription_status(tx: Tx, subscription_id: int) -> SubscriptionStatus:
 
 def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | None, now: datetime) -> None:
     """Write what became of a claim. A relay's acceptance is a fact and is recorded also when the lease is lost."""
-    values: dict[str, Any] = {"status": decision.status, "next_at": decision.next_at, "reply": decision.reason, "lease": ""}
-    values |= {"lease_until": None, "changed_at": now, "attempts": claim.attempts + decision.count_attempt}
-    if decision.status is DeliveryStatus.UNCERTAIN:
-        values["uncertain_at"] = now
-    mine = and_(DeliveryRow.id == claim.id, DeliveryRow.lease == claim.lease)
-    if tx.execute(update(DeliveryRow).where(mine).values(values)).rowcount == 0 and answer is not None and answer.accepted:
-        tx.execute(update(DeliveryRow).where(DeliveryRow.id == claim.id).values(values))
+    given = {"delivery": claim.id, "token": claim.lease, "outcome": decision.status, "again_at": decision.next_at, "at": now}
+    given |= {"said": decision.reason, "tried": claim.attempts + decision.count_attempt}
+    uncertain = decision.status is DeliveryStatus.UNCERTAIN
+    late = answer is not None and answer.accepted
+    if tx.execute(_settle_statement(uncertain=uncertain, late=False), given).rowcount == 0 and late:
+        tx.execute(_settle_statement(uncertain=uncertain, late=True), given)
+
+
+@cache
+def _settle_statement(*, uncertain: bool, late: bool) -> Update:
+    """``late``: without asking for the lease. Built once, like the claim."""
+    at = bindparam("at", type_=UtcDateTime)
+    mine = DeliveryRow.id == bindparam("delivery")
+    values: dict[str, Any] = {
+        "status": bindparam("outcome"),
+        "next_at": bindparam("again_at", type_=UtcDateTime),
+        "reply": bindparam("said"),
+    }
+    values |= {"attempts": bindparam("tried"), "changed_at": at, "lease": "", "lease_until": None}
+    values |= {"uncertain_at": at} if uncertain else {}
+    statement = update(DeliveryRow).where(mine if late else and_(mine, DeliveryRow.lease == bindparam("token")))
+    return statement.values(values)
 
 
 def resend(tx: Tx, claim_id: int) -> None:
@@ -181,8 +213,7 @@ def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: 
 def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: datetime, *, relay: str | None = None) -> int:
     """Send these again with the same Message-ID and bytes, to people who are still there; returns how many.
 
-    A delivery whose cursor went back is taken only while it is still there: a later edition may have had the same items,
-    and where nothing was released since, it ended at the same number.
+    Expired and cancelled ones are left out where another edition has meanwhile covered their items for that person.
     """
     _lock_feed(tx, edition_id)
     mine = DeliveryRow.subscription_id == SubscriptionRow.id
@@ -190,14 +221,26 @@ def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: da
     chosen = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), active)
     if relay is not None:
         chosen = and_(chosen, DeliveryRow.relay == relay)
-    went_back = DeliveryRow.status.in_((DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED))
-    still_there = exists().where(mine, SubscriptionRow.settled_seq == DeliveryRow.from_seq)
+    undone = (DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED)
+    needed = or_(DeliveryRow.status.not_in(undone), ~_covered(lambda other: other.status.not_in(undone)))
     values = {"status": DeliveryStatus.QUEUED, "attempts": 0, "next_at": None, "changed_at": now}
-    count = tx.execute(update(DeliveryRow).where(chosen, or_(~went_back, still_there)).values(values)).rowcount
+    count = tx.execute(update(DeliveryRow).where(chosen, needed).values(values)).rowcount
     # A queued delivery has its cursor at to_seq or later, but for those that this took.
-    forward = and_(_queued(edition_id), mine, DeliveryRow.from_seq == SubscriptionRow.settled_seq)
+    forward = and_(_queued(edition_id), mine, SubscriptionRow.settled_seq < DeliveryRow.to_seq)
     tx.execute(update(SubscriptionRow).where(forward).values(settled_seq=DeliveryRow.to_seq))
     return int(count)
+
+
+def _covered(which: Callable[[type[DeliveryRow]], ColumnElement[bool]]) -> Exists:
+    """Whether another delivery to the same subscription, of those meant, covers some of the same numbers."""
+    other = aliased(DeliveryRow)
+    return exists().where(
+        other.subscription_id == DeliveryRow.subscription_id,
+        other.id != DeliveryRow.id,
+        which(other),
+        other.from_seq < DeliveryRow.to_seq,
+        other.to_seq > DeliveryRow.from_seq,
+    )
 
 
 def _lock_feed(tx: Tx, edition_id: int) -> None:
@@ -282,12 +325,5 @@ def behind_cursor(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus]) -
 
 def overlapping(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus]) -> int:
     """Deliveries in these statuses whose numbers another edition of the feed covered for the same subscription."""
-    other = aliased(DeliveryRow)
-    shared = exists().where(
-        other.subscription_id == DeliveryRow.subscription_id,
-        other.id != DeliveryRow.id,
-        other.status.in_(statuses),
-        other.from_seq < DeliveryRow.to_seq,
-        other.to_seq > DeliveryRow.from_seq,
-    )
+    shared = _covered(lambda other: other.status.in_(statuses))
     return _count(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.status.in_(statuses), shared)

@@ -212,7 +212,8 @@ def queue(tx: Tx, edition: NewEdition, group: Group, variant_id: int, schedule_i
         .order_by(SubscriptionRow.id)
     )
     columns = ["edition_id", "subscription_id", "variant_id", "from_seq", "to_seq", "address", "name", "relay", "status"]
-    written = tx.execute(insert(DeliveryRow).from_select([*columns, "attempts", "lease", "reply"], source)).rowcount
+    inserting = insert(DeliveryRow).from_select([*columns, "attempts", "lease", "reply"], source)
+    written = tx.execute(inserting, execution_options={"preserve_rowcount": True}).rowcount
     moved = tx.execute(update(SubscriptionRow).where(same).values(settled_seq=to_seq)).rowcount
     assert written == moved, "an edition queued another number of deliveries than it moved cursors"
     tx.execute(update(EditionRow).where(EditionRow.id == edition.id).values(audience=EditionRow.audience + written))

@@ -75,8 +75,9 @@ def problem(tx: Tx, key: str, what: str, fix: str, now: datetime) -> None:
     row = tx.execute(select(ProblemRow.what).where(ProblemRow.key == key)).scalar()
     if row is None:
         upsert.ignore(tx, ProblemRow, [{"key": key, "what": what, "fix": fix, "since": now}])
-    elif row != what:
-        tx.execute(update(ProblemRow).where(ProblemRow.key == key).values(what=what, fix=fix, reported_at=None))
+        return
+    values: dict[str, Any] = {"what": what, "fix": fix} | ({} if row == what else {"reported_at": None})
+    tx.execute(update(ProblemRow).where(ProblemRow.key == key).values(values))
 
 
 def mended(tx: Tx, key: str) -> None:

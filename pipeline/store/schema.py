@@ -311,9 +311,10 @@ class DeliveryRow(Base):
         UniqueConstraint("edition_id", "subscription_id"),
         _one_of("status", DeliveryStatus),
         Index("ix_deliveries_edition_status", "edition_id", "status"),
-        # Partial, ordered by id inside one status: claiming walks it from the front (DESIGN §6 measured the exact predicate).
-        Index("ix_deliveries_queued", "edition_id", "id", **_only("status = 'queued'")),
-        Index("ix_deliveries_deferred", "next_at", **_only("status = 'deferred'")),
+        # A claim walks these from the front. Ordered by more than the id: else PostgreSQL may walk the primary key instead,
+        # over all that was sent before (17 ms a claim among 100,000).
+        Index("ix_deliveries_queued", "edition_id", "variant_id", "id", **_only("status = 'queued'")),
+        Index("ix_deliveries_deferred", "edition_id", "next_at", "id", **_only("status = 'deferred'")),
         Index("ix_deliveries_sending", "id", **_only("status = 'sending'")),
         Index("ix_deliveries_uncertain", "uncertain_at", **_only("uncertain_at IS NOT NULL")),
     )

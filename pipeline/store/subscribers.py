@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Label, func, insert, or_, select, update
+from sqlalchemy import Label, and_, func, insert, or_, select, update
 
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.store import upsert
@@ -173,24 +173,30 @@ def records(tx: Tx, *, feed: str | None = None, address: str | None = None) -> I
     if address:
         query = query.where(SubscriberRow.folded == fold(address))
     query = query.order_by(SubscriptionRow.feed, SubscriberRow.folded).execution_options(yield_per=1000)
-    for row in tx.execute(query):
-        yield SubscriptionRecord(
-            row.id,
-            row.address,
-            row.name,
-            row.feed,
-            SubscriptionStatus(row.status),
-            row.settled_seq,
-            Rhythm(Cadence(row.cadence), row.weekday, row.day, row.time, row.zone),
-            Choice(tuple(row.topics), tuple(row.words), row.language, row.format),
-            row.next_due_at,
-            row.consent or "",
-        )
+    with tx.execute(query) as rows:  # closed also when the reader stops early
+        for row in rows:
+            yield _subscription_record(row)
+
+
+def _subscription_record(row: Any) -> SubscriptionRecord:
+    return SubscriptionRecord(
+        row.id,
+        row.address,
+        row.name,
+        row.feed,
+        SubscriptionStatus(row.status),
+        row.settled_seq,
+        Rhythm(Cadence(row.cadence), row.weekday, row.day, row.time, row.zone),
+        Choice(tuple(row.topics), tuple(row.words), row.language, row.format),
+        row.next_due_at,
+        row.consent or "",
+    )
 
 
 def _last_consent() -> Label[Any]:
-    latest = select(func.max(ConsentRow.id)).where(ConsentRow.subscription_id == SubscriptionRow.id, ConsentRow.action == "joined")
-    return select(ConsentRow.evidence).where(ConsentRow.id == latest.scalar_subquery()).scalar_subquery().label("consent")
+    joined = and_(ConsentRow.subscription_id == SubscriptionRow.id, ConsentRow.action == "joined")
+    latest = select(ConsentRow.evidence).where(joined).order_by(ConsentRow.id.desc()).limit(1)
+    return latest.correlate(SubscriptionRow).scalar_subquery().label("consent")
 
 
 def counts(tx: Tx) -> dict[str, dict[SubscriptionStatus, int]]:

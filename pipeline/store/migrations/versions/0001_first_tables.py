@@ -321,7 +321,7 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(
             "ix_deliveries_deferred",
-            ["next_at"],
+            ["edition_id", "next_at", "id"],
             unique=False,
             sqlite_where=sa.text("status = 'deferred'"),
             postgresql_where=sa.text("status = 'deferred'"),
@@ -329,7 +329,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_deliveries_edition_status", ["edition_id", "status"], unique=False)
         batch_op.create_index(
             "ix_deliveries_queued",
-            ["edition_id", "id"],
+            ["edition_id", "variant_id", "id"],
             unique=False,
             sqlite_where=sa.text("status = 'queued'"),
             postgresql_where=sa.text("status = 'queued'"),
