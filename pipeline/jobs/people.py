@@ -228,7 +228,12 @@ class _Desk:
             subscribers.leave(self.tx, identity, wish.status, self.now)
             self._consent(identity, "left", " ".join(filter(None, [f"imported as {wish.status}", wish.consent])))
             return "opted out"
-        return "changed" if self._rearrange(identity, wish) else "unchanged"
+        changed = self._rearrange(identity, wish)
+        if status is SubscriptionStatus.PENDING and wish.status is SubscriptionStatus.ACTIVE:
+            subscribers.activate(self.tx, identity, self._cursor(wish.feed), self.now)
+            self._consent(identity, "joined", wish.consent or "imported as active")
+            changed = True
+        return "changed" if changed else "unchanged"
 
     def _subscribe(self, person: int, wish: WantedSubscription) -> None:
         identity = subscribers.subscribe(

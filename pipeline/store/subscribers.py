@@ -131,6 +131,12 @@ def rearrange(tx: Tx, subscription_id: int, *, schedule_id: int, choice_id: int,
     return bool(tx.execute(query.values(schedule_id=schedule_id, choice_id=choice_id, changed_at=now)).rowcount)
 
 
+def activate(tx: Tx, subscription_id: int, settled_seq: int, now: datetime) -> None:
+    """A pending subscription begins, with its cursor as one that begins now (promise 4)."""
+    values = {"status": SubscriptionStatus.ACTIVE, "settled_seq": settled_seq, "changed_at": now}
+    tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
+
+
 def leave(tx: Tx, subscription_id: int, status: SubscriptionStatus, now: datetime) -> None:
     """The subscription ends; a delivery not yet on the wire becomes suppressed when it is claimed."""
     tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(status=status, changed_at=now))

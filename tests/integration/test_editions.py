@@ -199,6 +199,36 @@ def test_cancelled_and_expired_deliveries_come_in_the_next_digest(world: World) 
     assert world.sums("po/2026-11-21T08:00") == {"cancelled": 1}
 
 
+def test_what_expired_after_a_later_edition_was_opened_can_still_be_sent(tmp_path: Path, web: WebServer) -> None:
+    world = World(tmp_path / "site", web, digest='deadline = "47h"')
+    world.news("Eerste", "2026-11-20T09:00")
+    world.subscribe("ann@example.org", cadence="daily", at="2026-11-20T10:00")
+    world.run("2026-11-20T12:00")
+    operate.set_paused(world.site, "outbox", True)
+    world.run("2026-11-21T08:00")
+    world.news("Tweede", "2026-11-21T09:00")
+    world.run("2026-11-22T08:00")  # opened beside the first, which is still waiting
+    world.run("2026-11-23T07:30")  # the first is past its deadline; its cursor was moved by the second
+    operate.set_paused(world.site, "outbox", False)
+    world.run("2026-11-23T07:40")
+    assert world.got("ann@example.org") == [["Tweede"]]
+    assert operate.retry(world.site, "po/2026-11-21T08:00", moment("2026-11-23T07:45"), from_outbox=False) == 1
+    world.run("2026-11-23T07:50")
+    assert sorted(world.got("ann@example.org")) == [["Eerste"], ["Tweede"]]
+    assert world.sums("po/2026-11-21T08:00") == {"accepted": 1}
+    world.close()
+
+
+def test_a_pending_subscriber_gets_nothing_until_activated_and_then_the_latest_few_and_what_comes(world: World) -> None:
+    world.subscribe("ann@example.org", cadence="daily", status="pending", at="2026-11-19T10:00")
+    world.news("Eerste", "2026-11-20T09:00")
+    world.run("2026-11-21T08:00")
+    assert world.mails == []
+    world.subscribe("ann@example.org", cadence="daily", at="2026-11-21T10:00")
+    world.run("2026-11-22T08:00")
+    assert world.got("ann@example.org") == [["Eerste"]]
+
+
 def test_the_digest_is_in_the_subscribers_language_and_one_variant_serves_all_who_share_it(world: World) -> None:
     world.news("Eerste", "2026-11-20T09:00")
     for name in ("ann", "bob"):
