@@ -101,7 +101,8 @@ def edition_lines(edition: EditionReport) -> list[str]:
             f'  a rehearsal: {edition.rehearsed} only in the outbox ("gazet retry {edition.label} --from-outbox" sends them)'
         )
     if edition.maybe_twice:
-        lines.append(f"  may get it twice: {_names(edition.maybe_twice, edition.label)}")
+        people = _names(edition.maybe_twice, edition.label)
+        lines.append(f"  may get it twice, on the wire when a line or process broke and sent again: {people}")
     if edition.held:
         lines.append(
             f'  uncertain and held: {_names(edition.held, edition.label)} ("gazet retry {edition.label}" sends them again)'

@@ -133,7 +133,7 @@ class _Batch:
 
     def _recover(self) -> int:
         with self.site.store.write() as tx:
-            return sum(recover(tx, lambda lease: lease.startswith(f"{self.process}#"), self.clock()).values())
+            return sum(one.count for one in recover(tx, lambda lease: lease.startswith(f"{self.process}#"), self.clock()))
 
     def _guarded(self, index: int, waiting: Sequence[EditionRecord]) -> None:
         try:

@@ -58,7 +58,7 @@ def sent(tally: Tally) -> str:
     """The sums of a batch; what the outbox took is called a rehearsal."""
     counts = [f"{number} {status}" for status in DeliveryStatus if (number := tally.outcomes[status])]
     if tally.unsettled:
-        counts.append(f"{tally.unsettled} uncertain")
+        counts.append(f"{tally.unsettled} uncertain: on the wire when this was told to end")
     if not counts and not tally.problem:
         return ""
     rehearsal = " (a rehearsal: only the outbox took them)" if tally.relay == OUTBOX else ""
@@ -67,9 +67,7 @@ def sent(tally: Tally) -> str:
 
 def swept(one: Swept) -> str:
     """What an earlier process left behind."""
-    lines = [
-        f"edition {label}: {count(number, 'delivery')} on the wire when a process ended" for label, number in one.uncertain.items()
-    ]
+    lines = [str(recovered) for recovered in one.recovered]
     if one.expired:
-        lines.append(f"{count(one.expired, 'delivery')} not sent before the deadline; what they held comes in the next digest")
+        lines.append(f"{count(one.expired, 'delivery')} not sent before the deadline")
     return "\n".join(lines)

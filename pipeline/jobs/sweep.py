@@ -18,10 +18,24 @@ _KEEP_SAYING = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """What was found: deliveries left on the wire (by edition), and how many expired."""
+class Recovered:
+    """Deliveries of one edition that a dead process left on the wire, and whether they are sent again or held."""
 
-    uncertain: dict[str, int]
+    edition: str
+    count: int
+    resent: bool
+
+    def __str__(self) -> str:
+        people = "1 delivery was" if self.count == 1 else f"{self.count} deliveries were"
+        done = "sent again with the same Message-ID" if self.resent else "held until you decide"
+        return f"edition {self.edition}: {people} on the wire when a process ended; {done}"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was found: deliveries left on the wire, and how many expired or belonged to a cancelled edition."""
+
+    recovered: tuple[Recovered, ...]
     expired: int
     cancelled: int
 
@@ -29,7 +43,7 @@ class Swept:
 def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
     """Put in order what an earlier process could not finish. ``is_dead`` judges the lease tokens of other processes."""
     with site.store.write() as tx:
-        by_edition = recover(tx, is_dead, now)
+        recovered = recover(tx, is_dead, now)
         cancelled = sum(
             deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "the edition was cancelled", now)
             for edition in editions.open_editions(tx, EditionStatus.CANCELLED)
@@ -41,31 +55,30 @@ def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
         _forget(tx, now - _KEEP_SAYING)
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
-    return Swept(by_edition, expired, cancelled)
+    return Swept(recovered, expired, cancelled)
 
 
-def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> dict[str, int]:
-    """Deliveries left on the wire by holders that are dead are sent again or held, and reported; their number by edition."""
+def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> tuple[Recovered, ...]:
+    """Deliveries left on the wire by holders that are dead are sent again or held, as their edition says.
+
+    Held ones wait for a person, so they are a problem. Those that are sent again are not: the edition names them.
+    """
     by_edition = Counter(delivery.edition for delivery in deliveries.recover(tx, is_dead, now))
-    for label, count in by_edition.items():
-        _report(tx, label, count, now)
-    return dict(by_edition)
+    found = tuple(Recovered(label, count, _resends(tx, label)) for label, count in by_edition.items())
+    for one in found:
+        if not one.resent:
+            fix = f'"gazet verify {one.edition}" names them, "gazet retry {one.edition}" sends them again.'
+            runs.problem(tx, f"uncertain:{one.edition}", str(one), fix, now)
+    return found
 
 
-def _report(tx: Tx, label: str, count: int, now: datetime) -> None:
+def _resends(tx: Tx, label: str) -> bool:
     edition = editions.by_label(tx, label)
-    assert edition is not None
-    done = "sent again with the same Message-ID" if edition.uncertain == "resend" else "held until you decide"
-    fix = f'They are named by "gazet verify {label}".'
-    if edition.uncertain == "hold":
-        fix += f' "gazet retry {label}" sends them again.'
-    people = "1 delivery was" if count == 1 else f"{count} deliveries were"
-    what = f"edition {label}: {people} on the wire when a process ended; {done}"
-    runs.problem(tx, f"uncertain:{label}", what, fix, now)
+    return edition is not None and edition.uncertain == "resend"
 
 
 def _forget(tx: Tx, before: datetime) -> None:
-    """What was sent again or expired is history after a while; what is held waits for a person as long as it takes."""
+    """What expired, or was held and is sent by now, is history after a while; what is held waits as long as it takes."""
     for problem in runs.problems(tx):
         kind, _, label = problem.key.partition(":")
         if kind not in ("uncertain", "expired") or problem.since >= before:

@@ -59,7 +59,7 @@ def test_a_kill_costs_one_message_per_connection_at_the_worst(
     holding_server.wait_for_held(CONNECTIONS)
     killed(run)
     holding_server.go_on()
-    said = ended(gazet(world, "run", "--once", "--now", NOW), 1)
+    said = ended(gazet(world, "run", "--once", "--now", NOW))
     assert f"{CONNECTIONS} deliveries were on the wire when a process ended; sent again with the same Message-ID" in said
     ended(gazet(world, "run", "--once", "--now", NOW))
     assert sorted(copies(holding_server.kept).values()) == [1] * (FEW - CONNECTIONS) + [copies_each] * CONNECTIONS
@@ -73,7 +73,7 @@ def test_a_killed_delivery_under_hold_repeats_nothing_names_who_is_in_doubt_and_
     delivery = gazet(world, "deliver", "--now", NOW)
     mail_server.wait_for(random.randrange(1, 120))
     killed(delivery)
-    ended(gazet(world, "deliver", "--now", NOW))
+    ended(gazet(world, "deliver", "--now", NOW), 1)
     counted = copies(mail_server.kept)
     assert set(counted.values()) == {1}
     report = verified(world, 1)
