@@ -95,17 +95,15 @@ class _DeadProcess:
         self.me = me
         self.alone = alone
 
-    def __call__(self, lease: str) -> bool:
+    def __call__(self, lease: str) -> bool | None:
+        """None: another machine's process, of which only the end of its lease tells."""
         holder = lease.partition("#")[0]
-        if holder == self.me:
-            return False
-        machine, _, rest = holder.rpartition("/")[0].rpartition("/")[0].rpartition("/")
-        if self.alone:
-            return True
+        if holder == self.me or self.alone:
+            return holder != self.me
+        machine, boot, pid, started = holder.rsplit("/", 3)
         if machine != _machine():
-            return False  # only the end of its lease tells
-        pid, started = holder.split("/")[-2:]
-        return rest != _boot_id() or _start_time(int(pid)) != started
+            return None
+        return boot != _boot_id() or _start_time(int(pid)) != started
 
 
 def _machine() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -161,13 +162,18 @@ def export(
     if feed:
         opened.feed(feed)
     try:
-        with opened.store.read() as tx, file.open("w", encoding="utf-8", newline="") if file else sys.stdout as target:
+        with opened.store.read() as tx, _private(file) if file else sys.stdout as target:
             writer = csv.DictWriter(target, COLUMNS)
             writer.writeheader()
             for record in subscribers.records(tx, feed=feed):
                 writer.writerow(export_row(record))
     except OSError as error:
         raise GazetError(f"{file}: {error.strerror}.") from None
+
+
+def _private(file: Path) -> TextIO:
+    """A file that only its owner reads: it holds addresses."""
+    return open(file, "w", encoding="utf-8", newline="", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 @app.command()

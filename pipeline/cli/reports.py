@@ -51,6 +51,8 @@ def _status_lines(found: Status, zone: str) -> list[str]:
     for edition in found.editions:
         first, *more = edition_lines(edition)
         lines += [f"edition    {first}", *(f"           {line}" for line in more)]
+    for slug in found.orphans:
+        lines.append(f"feed       {slug}: feeds/{slug}.toml is gone, so nothing is collected, published or sent for it")
     if found.next_attempt_at:
         lines.append(f"deferred   next attempt {local(found.next_attempt_at, zone)}")
     lines += [

@@ -29,6 +29,15 @@ def _duration(value: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def _at_most(limit: timedelta, text: str) -> Any:
+    def check(value: timedelta) -> timedelta:
+        if value > limit:
+            raise ValueError(f"is more than {text}")
+        return value
+
+    return check
+
+
 def _rate(value: object) -> float:
     match = re.fullmatch(r"(\d+)\s*/\s*(\w+)", value.strip()) if isinstance(value, str) else None
     if match is None or match[2] not in _RATE_UNITS or int(match[1]) == 0:
@@ -54,7 +63,7 @@ def time_zone(value: str) -> str:
 
 def language_tag(value: str) -> str:
     """A BCP 47 language tag, loosely."""
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+    if len(value) > 35 or not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
         raise ValueError(f'"{value}" is not a language such as "nl" or "en"')
     return value
 
@@ -143,6 +152,8 @@ def _optional(check: Any) -> Any:
 PrivateHosts = Annotated[bool | tuple[str, ...], BeforeValidator(_private_hosts)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+RelayTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=10), "10m"))]
+PollInterval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(days=7), "7d"))]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]

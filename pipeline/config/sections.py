@@ -23,9 +23,11 @@ from pipeline.config.fields import (
     OptionalSelector,
     OptionalZone,
     Plain,
+    PollInterval,
     PrivateHosts,
     PublicUrl,
     Rate,
+    RelayTimeout,
     StoreUrl,
     Title,
     Weekday,
@@ -74,7 +76,7 @@ class RelaySettings(Section):
     ca_file: Plain = ""
     connections: Annotated[StrictInt, Field(ge=1, le=100)] = 2
     rate: Rate | None = None
-    timeout: Duration = timedelta(minutes=5)
+    timeout: RelayTimeout = timedelta(minutes=5)
 
     @property
     def effective_port(self) -> int:
@@ -138,7 +140,7 @@ class SourceSettings(Section):
     kind: SourceKind = SourceKind.AUTO
     language: OptionalLanguage = ""
     timezone: OptionalZone = ""
-    every: Duration = timedelta(hours=1)
+    every: PollInterval = timedelta(hours=1)
     page: PageSettings = PageSettings()
 
     @model_validator(mode="after")
@@ -228,6 +230,14 @@ class Settings(Section):
     def path(self, name: str) -> Path:
         """A path from the settings, relative ones being relative to the site folder."""
         return self.folder / name
+
+    def without_effect(self) -> list[str]:
+        """Settings that are read and checked, but that this version does nothing with."""
+        named = [f"[alerts] {key}" for key in ("mail", "ping") if getattr(self.alerts, key)]
+        named += ["[web] listen"] if self.web != WebSettings() else []
+        named += [f"every [[relay]] but the first ({self.relay[0].name})"] if len(self.relay) > 1 else []
+        named += [f"aliases in feeds/{feed.slug}.toml" for feed in self.feeds.values() if feed.aliases]
+        return named
 
     def zone_of(self, source: SourceSettings) -> str:
         """The zone in which a source's dates without one are read."""

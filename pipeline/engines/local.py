@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
@@ -71,7 +72,7 @@ class LocalEngine:
         relay: Callable[[], Relay],
         *,
         process: str,
-        is_dead: Callable[[str], bool],
+        is_dead: Callable[[str], bool | None],
         clock: Callable[[], datetime],
         stop: threading.Event,
         say: Callable[[str], None],
@@ -88,6 +89,7 @@ class LocalEngine:
         self._workers: Workers[Collected] = Workers(_COLLECTS, "collect")
         self._collecting: dict[int, Future[Collected]] = {}
         self._delivery: threading.Thread | None = None
+        self._rates: dict[str, RateLimit] = {}
         self._rests = ""
 
     def once(self) -> TickReport:
@@ -196,7 +198,10 @@ class LocalEngine:
         self._rests = reason
         if reason:
             return None
-        tally = deliver_batch(self.site, relay, process=self.process, clock=self.clock, stop=self.stop, progress=self.progress)
+        rate = self._rates.setdefault(relay.name, RateLimit(relay.rate))
+        tally = deliver_batch(
+            self.site, relay, process=self.process, clock=self.clock, stop=self.stop, rate=rate, progress=self.progress
+        )
         self._say(lines.sent(tally))
         return tally
 

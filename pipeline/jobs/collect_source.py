@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,7 +15,7 @@ from pipeline.config import FeedSettings, SourceSettings
 from pipeline.errors import FetchError, GazetError, ReadError
 from pipeline.http import Fetched
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, CollectPlan, ItemStatus, ParsedSource
+from pipeline.models import CandidateItem, CollectPlan, ItemStatus, KnownItem, ParsedSource
 from pipeline.store import Tx, feeds, items, runs
 from pipeline.store.feeds import SourceRecord
 
@@ -50,7 +51,7 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     feed, wanted = settings_of(site, source.url)
     how = _settings_hash(site, feed, wanted)
     try:
-        fetched = _fetch(site, source, conditional=how == source.settings_hash)
+        fetched = _fetch(site, source, conditional=how == source.settings_hash and not _new_to_a_feed(site, source))
         if fetched.not_modified:
             return _keep(site, source, fetched, now, wanted.every)
         reading = read_source(site, feed, wanted, fetched, now)
@@ -104,6 +105,12 @@ def _fetch(site: Site, source: SourceRecord, *, conditional: bool) -> Fetched:
     return site.fetcher.fetch(source.url, etag=source.etag, last_modified=source.last_modified)
 
 
+def _new_to_a_feed(site: Site, source: SourceRecord) -> bool:
+    """A feed that has never read this source needs its document, not a 304."""
+    with site.store.read() as tx:
+        return any(feeds.first_collect(tx, slug, source.id) for slug in source.feeds)
+
+
 def _keep(site: Site, source: SourceRecord, fetched: Fetched, now: datetime, every: timedelta) -> Collected:
     with site.store.write() as tx:
         feeds.recovered(tx, source.id)
@@ -143,28 +150,59 @@ def _apply(
 ) -> Collected:
     """Write everything one collect found in one transaction: items, numbers, validators, state."""
     with site.store.write() as tx:
+        feeds.lock_source(tx, source.id)
         keys = {key for candidate in reading.candidates for key in candidate.keys}
-        plan = decide(reading.candidates, items.known(tx, source.id, keys), now=now)
-        _update_items(tx, source, plan, now)
+        own = items.known(tx, source.id, keys)
+        known = items.known_elsewhere(tx, source.id, keys - own.keys()) | own
+        plan = decide(reading.candidates, known, now=now)
+        changed = _change_items(tx, source, plan, now)
+        seen = _recognise(tx, source, reading.candidates, known, own)
         added = [(items.add(tx, source.id, source.url, new, status=ItemStatus.RELEASED, now=now), new) for new in plan.new]
         for slug in sorted(source.feeds):  # always in this order, so that two collects cannot lock each other out
-            mailed = _mailable(site.feed(slug), added, first=feeds.first_collect(tx, slug, source.id), now=now)
-            items.release(tx, slug, [item_id for item_id, _ in added], mailed, now)
+            _release(site, tx, source, slug, [*seen, *added], now)
         feeds.mark_collected(tx, source.id, now)
         feeds.set_rule(tx, source.id, reading.parsed.rule)
         _record_answer(tx, source, fetched, now, every, how)
         runs.mended(tx, f"source:{source.url}")
-    changed = sum(update.changed for update in plan.updates)
     remarks = (*reading.remarks, *plan.remarks)
-    same = plan.unchanged + len(plan.updates) - changed
+    same = len(seen) - changed
     return Collected(source.url, source.feeds, len(added), changed, same, rule=reading.parsed.rule, remarks=remarks)
 
 
-def _update_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> None:
-    for update in plan.updates:
-        items.add_keys(tx, source.id, update.item_id, update.candidate.keys)
-        if update.changed:
-            items.change(tx, update.item_id, update.candidate, now)
+def _change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> int:
+    """Write what reads differently now, but for items whose text is another living source's; returns how many."""
+    changed = [update for update in plan.updates if update.changed]
+    others = items.of_living_sources(tx, source.id, [update.item_id for update in changed])
+    mine = [update for update in changed if update.item_id not in others]
+    for update in mine:
+        items.change(tx, source.id, update.item_id, update.candidate, now)
+    return len(mine)
+
+
+def _recognise(
+    tx: Tx,
+    source: SourceRecord,
+    candidates: Sequence[CandidateItem],
+    known: Mapping[str, KnownItem],
+    own: Mapping[str, KnownItem],
+) -> list[tuple[int, CandidateItem]]:
+    """The known items of a document, oldest first; keys under which this source did not name them yet are remembered."""
+    seen: dict[int, CandidateItem] = {}
+    for candidate in reversed(candidates):
+        item_id = next((known[key].item_id for key in candidate.keys if key in known), None)
+        if item_id is not None:
+            seen[item_id] = candidate
+            if not own.keys() >= set(candidate.keys):
+                items.add_keys(tx, source.id, item_id, candidate.keys)
+    return list(seen.items())
+
+
+def _release(site: Site, tx: Tx, source: SourceRecord, slug: str, found: list[tuple[int, CandidateItem]], now: datetime) -> None:
+    """Number what has no number in this feed yet: new items, and known ones when the feed is new to the source."""
+    unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in found])
+    fresh = [(item_id, candidate) for item_id, candidate in found if item_id in unnumbered]
+    mailed = _mailable(site.feed(slug), fresh, first=feeds.first_collect(tx, slug, source.id), now=now)
+    items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)
 
 
 def _mailable(feed: FeedSettings, added: list[tuple[int, CandidateItem]], *, first: bool, now: datetime) -> set[int]:

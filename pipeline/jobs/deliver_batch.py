@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -61,16 +61,18 @@ def deliver_batch(
     clock: Callable[[], datetime],
     stop: threading.Event,
     edition_id: int | None = None,
+    rate: RateLimit | None = None,
     progress: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Send every delivery that is due now through ``relay`` and return when none is left, or soon after ``stop`` is set.
 
-    ``process`` names this process in lease tokens; ``edition_id`` limits the batch to one edition. After ``stop`` what is
-    on the wire gets 8 s to finish and is then recorded as uncertain. Never raises for what a relay does.
+    ``process`` names this process in lease tokens; ``edition_id`` limits the batch to one edition; ``rate`` is the relay's
+    limit where it counts on from an earlier batch. After ``stop`` what is on the wire gets 8 s to finish and is then
+    recorded as uncertain. Never raises for what a relay does.
     """
     with site.store.read() as tx:
         waiting = editions.open_editions(tx, EditionStatus.SENDING)
-    batch = _Batch(site, relay, process, clock, stop, progress)
+    batch = _Batch(site, relay, process, clock, stop, progress, rate or RateLimit(relay.rate))
     batch.run([edition for edition in waiting if edition_id in (None, edition.id)])
     return batch.tally
 
@@ -86,6 +88,7 @@ class _Batch:
         clock: Callable[[], datetime],
         stop: threading.Event,
         progress: Callable[[Tally], None],
+        rate: RateLimit,
     ) -> None:
         self.site = site
         self.relay = relay
@@ -94,10 +97,11 @@ class _Batch:
         self.stop = stop
         self.progress = progress
         self.tally = Tally(relay=relay.name)
-        self.rate = RateLimit(relay.rate)
+        self.rate = rate
         self.breaker = Breaker()
         self._lock = threading.Lock()
         self._faults = 0
+        self._last_fault = ""
         self._proven = False
         self._at_work = 0
         self._handed_back: Counter[int] = Counter()
@@ -120,6 +124,19 @@ class _Batch:
         self._wait(threads)
         if self._errors:
             raise self._errors[0]
+        self._conclude(waiting)
+
+    def _conclude(self, waiting: Sequence[EditionRecord]) -> None:
+        """What only shows at the end: a relay that took nothing, and editions that ended with failures."""
+        with self.site.store.write() as tx:
+            if self._last_fault and not self._proven and not self.stop.is_set():
+                self.fault(tx, self._last_fault, final=True)
+            for edition in waiting:
+                if failed := deliveries.failed_for_good(tx, edition.id):
+                    people = "1 delivery" if failed == 1 else f"{failed} deliveries"
+                    what = f"edition {edition.label}: the relay refused {people} for good, though nobody's address was wrong"
+                    fix = f'"gazet explain ADDRESS" says why, "gazet retry {edition.label}" sends them again.'
+                    runs.problem(tx, f"failed:{edition.label}", what, fix, self.clock())
 
     def _wait(self, threads: list[threading.Thread]) -> None:
         for thread in threads:
@@ -190,6 +207,7 @@ class _Batch:
         """The relay is at fault; after three times in a row, or a final one, the batch ends and it is tried later."""
         with self._lock:
             self._faults += 1
+            self._last_fault = reason
             ending = (final or self._faults >= _FAULTS_IN_A_ROW) and not self._down.is_set()
             if ending:
                 self._down.set()
@@ -310,7 +328,12 @@ class _Connection:
     def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:
         deadline = edition.deadline_at - edition.opened_at
         jitter = random.random()  # noqa: S311
-        return retry.decide(answer, attempts=claim.attempts, opened_at=edition.opened_at, deadline=deadline, now=now, jitter=jitter)
+        decision = retry.decide(
+            answer, attempts=claim.attempts, opened_at=edition.opened_at, deadline=deadline, now=now, jitter=jitter
+        )
+        if decision.status is DeliveryStatus.EXPIRED:  # the sweep expires it, with its cursor and with a word about it
+            return replace(decision, status=DeliveryStatus.DEFERRED, next_at=edition.deadline_at)
+        return decision
 
     def _consequences(
         self, tx: Tx, edition: EditionRecord, claim: Claim, answer: RelayAnswer, decision: RetryDecision, now: datetime

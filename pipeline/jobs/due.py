@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pipeline.jobs import open_edition
@@ -34,7 +34,7 @@ def due_editions(site: Site, now: datetime) -> list[str]:
             return []
         for slug, feed in sorted(site.settings.feeds.items()):
             found = open_edition.find_due(tx, feed, now)
-            if (found.on_time or found.too_late) and not feeds.state(tx, slug).paused:
+            if (found.on_time or found.too_late or found.astray) and not feeds.state(tx, slug).paused:
                 due.append(slug)
     return due
 
@@ -51,7 +51,7 @@ def relay_rests(site: Site, name: str, now: datetime) -> str:
         relay = runs.relay(tx, name)
     if relay.paused:
         return f'paused: {relay.reason} ("gazet resume {name}" when that is mended)'
-    if relay.retry_at is not None and relay.retry_at > now:
+    if relay.retry_at is not None and now < relay.retry_at <= now + timedelta(hours=1):
         local = relay.retry_at.astimezone(ZoneInfo(site.settings.site.timezone))
         return f"tried again at {local:%H:%M}: {relay.reason}"
     return ""

@@ -65,6 +65,7 @@ class Status:
     held_items: int
     next_attempt_at: datetime | None
     problems: tuple[ProblemRecord, ...]
+    orphans: tuple[str, ...]
 
 
 def status(site: Site) -> Status:
@@ -84,6 +85,7 @@ def status(site: Site) -> Status:
             held_items=items.counts(tx).get(ItemStatus.HELD, 0),
             next_attempt_at=deliveries.next_attempt(tx),
             problems=tuple(runs.problems(tx)),
+            orphans=tuple(feeds.orphans(tx, site.settings.feeds)),
         )
 
 

@@ -40,7 +40,7 @@ class Swept:
     cancelled: int
 
 
-def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
+def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> Swept:
     """Put in order what an earlier process could not finish. ``is_dead`` judges the lease tokens of other processes."""
     with site.store.write() as tx:
         recovered = recover(tx, is_dead, now)
@@ -58,7 +58,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool], now: datetime) -> Swept:
     return Swept(recovered, expired, cancelled)
 
 
-def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> tuple[Recovered, ...]:
+def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> tuple[Recovered, ...]:
     """Deliveries left on the wire by holders that are dead are sent again or held, as their edition says.
 
     Held ones wait for a person, so they are a problem. Those that are sent again are not: the edition names them.
@@ -78,10 +78,10 @@ def _resends(tx: Tx, label: str) -> bool:
 
 
 def _forget(tx: Tx, before: datetime) -> None:
-    """What expired, or was held and is sent by now, is history after a while; what is held waits as long as it takes."""
+    """What expired, failed, or was held and is sent by now, is history after a day; what is held waits as long as it takes."""
     for problem in runs.problems(tx):
         kind, _, label = problem.key.partition(":")
-        if kind not in ("uncertain", "expired") or problem.since >= before:
+        if kind not in ("uncertain", "expired", "failed") or problem.since >= before:
             continue
         edition = editions.by_label(tx, label)
         if edition is None or not deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -99,8 +100,9 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
     """
     url = _site_url(settings)
     where = _describe(url)
-    if url.get_backend_name() == "sqlite":
-        _check_place(Path(url.database or ""), settings)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        _refuse_beside_published(where, settings)
+        _make_file(Path(url.database or ""))
     try:
         engine = create_engine(url, pool_size=20, max_overflow=100, connect_args=_connect_arguments(url))
     except (NoSuchModuleError, ImportError, ArgumentError) as error:
@@ -109,7 +111,7 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
     store = Store(engine, where)
     try:
         if check:
-            _check_schema(store)
+            _check_schema(store, settings)
     except BaseException:
         store.close()
         raise
@@ -136,17 +138,23 @@ def _driver_fix(url: URL) -> str:
     return 'Install it with pip install "gazet[postgresql]".' if url.get_backend_name() == "postgresql" else ""
 
 
-def _check_place(path: Path, settings: Settings) -> None:
+def _refuse_beside_published(where: str, settings: Settings) -> None:
     """A new store beside published files would number and mail everything anew: it is surely a mistake."""
-    if path.exists():
-        return
     public = settings.path("var/public")
     if public.exists() and any(public.rglob("*.*")):
         raise StoreError(
-            f"The store {path} does not exist, but {public} shows that this site has run before.",
+            f"The store {where} is not there yet, but {public} shows that this site has run before.",
             fix="Correct store.url in gazet.toml or restore the store; to begin anew, move var/public away.",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _make_file(path: Path) -> None:
+    """An empty database that only its owner reads: it holds addresses. SQLite gives its WAL the same rights."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be made: {error.strerror}.", fix="Correct the rights of its folder.") from None
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:
@@ -198,9 +206,10 @@ def _newer(store: Store) -> StoreError:
     return StoreError(f"The store {store.where} was made by a newer Gazet.", fix="Install that version again; it was not changed.")
 
 
-def _check_schema(store: Store) -> None:
+def _check_schema(store: Store, settings: Settings) -> None:
     state, empty = _schema_state(store)
     if state is migrate.State.PENDING and empty:
+        _refuse_beside_published(store.where, settings)
         bring_up_to_date(store)
     elif state is migrate.State.PENDING:
         raise StoreError(f"The store {store.where} was made by an older Gazet.", fix='Bring it up to date with "gazet migrate".')

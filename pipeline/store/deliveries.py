@@ -22,8 +22,8 @@ from pipeline.store import feeds
 from pipeline.store.database import Tx
 from pipeline.store.schema import DeliveryRow, EditionRow, RelayRow, SiteRow, SubscriptionRow, UtcDateTime, VariantRow
 
-LEASE = timedelta(minutes=30)
-"""Longer than the longest RFC 5321 wait for one message (4.5.3.2): a living sender is never taken for a dead one."""
+LEASE = timedelta(hours=1)
+"""Longer than a relay can take over one message at the longest ``timeout`` (RFC 5321 4.5.3.2); only other machines look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +135,19 @@ def subscription_status(tx: Tx, subscription_id: int) -> SubscriptionStatus:
 
 
 def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | None, now: datetime) -> None:
-    """Write what became of a claim. A relay's acceptance is a fact and is recorded also when the lease is lost."""
+    """Write what became of a claim. A relay's last word is a fact and is recorded also when the lease is lost."""
     given = {"delivery": claim.id, "token": claim.lease, "outcome": decision.status, "again_at": decision.next_at, "at": now}
     given |= {"said": decision.reason, "tried": claim.attempts + decision.count_attempt}
     uncertain = decision.status is DeliveryStatus.UNCERTAIN
-    late = answer is not None and answer.accepted
-    if tx.execute(_settle_statement(uncertain=uncertain, late=False), given).rowcount == 0 and late:
+    final = decision.status in (DeliveryStatus.ACCEPTED, DeliveryStatus.FAILED)
+    fact = answer is not None and answer.code is not None and final
+    if tx.execute(_settle_statement(uncertain=uncertain, late=False), given).rowcount == 0 and fact:
         tx.execute(_settle_statement(uncertain=uncertain, late=True), given)
 
 
 @cache
 def _settle_statement(*, uncertain: bool, late: bool) -> Update:
-    """``late``: without asking for the lease. Built once, like the claim."""
+    """``late``: without asking for the lease, but never over an acceptance. Built once, like the claim."""
     at = bindparam("at", type_=UtcDateTime)
     mine = DeliveryRow.id == bindparam("delivery")
     values: dict[str, Any] = {
@@ -156,7 +157,8 @@ def _settle_statement(*, uncertain: bool, late: bool) -> Update:
     }
     values |= {"attempts": bindparam("tried"), "changed_at": at, "lease": "", "lease_until": None}
     values |= {"uncertain_at": at} if uncertain else {}
-    statement = update(DeliveryRow).where(mine if late else and_(mine, DeliveryRow.lease == bindparam("token")))
+    held = DeliveryRow.status != DeliveryStatus.ACCEPTED if late else DeliveryRow.lease == bindparam("token")
+    statement = update(DeliveryRow).where(mine, held)
     return statement.values(values)
 
 
@@ -166,15 +168,16 @@ def resend(tx: Tx, claim_id: int) -> None:
     tx.execute(update(DeliveryRow).where(mine).values(status=DeliveryStatus.QUEUED, next_at=None))
 
 
-def recover(tx: Tx, is_dead: Callable[[str], bool], now: datetime) -> list[DeliveryRecord]:
+def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> list[DeliveryRecord]:
     """Deliveries that a dead process left on the wire become uncertain, or queued again where the edition resends.
 
-    ``is_dead`` judges a lease token; a lease that has run out is dead in any case. Returns the deliveries found.
+    ``is_dead`` judges a lease token; None means that only the end of its lease tells. Returns the deliveries found.
     """
     sending = DeliveryRow.status == DeliveryStatus.SENDING
-    leases = tx.execute(select(DeliveryRow.lease).where(sending).distinct()).scalars()
-    dead = [lease for lease in leases if is_dead(lease)]
-    lost = and_(sending, or_(DeliveryRow.lease.in_(dead), DeliveryRow.lease_until < _clock(tx)))
+    ran_out = func.max(DeliveryRow.lease_until) < _clock(tx)
+    leases = tx.execute(select(DeliveryRow.lease, ran_out).where(sending).group_by(DeliveryRow.lease)).all()
+    judged = {lease: bool(out) if (dead := is_dead(lease)) is None else dead for lease, out in leases}
+    lost = and_(sending, DeliveryRow.lease.in_([lease for lease, dead in judged.items() if dead]))
     found = _records(tx, lost, take=True)
     ids = [record.id for record in found]
     again = exists().where(EditionRow.id == DeliveryRow.edition_id, EditionRow.uncertain == "resend")
@@ -303,6 +306,14 @@ def open_count(tx: Tx, edition_id: int) -> int:
 
 def _count(tx: Tx, *conditions: ColumnElement[bool]) -> int:
     return int(tx.execute(select(func.count()).select_from(DeliveryRow).where(*conditions)).scalar_one())
+
+
+def failed_for_good(tx: Tx, edition_id: int) -> int:
+    """Failed deliveries of a finished edition to people who are still subscribed: a refusal that was not about their address."""
+    if open_count(tx, edition_id):
+        return 0
+    active = exists().where(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
+    return _count(tx, DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.FAILED, active)
 
 
 def accepted_without_relay(tx: Tx, edition_id: int) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, or_, select, update
 
 from pipeline.models import OPEN_DELIVERIES, Cadence, Choice, DeliveryStatus, EditionStatus, Rhythm, SubscriptionStatus
 from pipeline.store.database import Tx
@@ -99,6 +99,13 @@ def due_schedules(tx: Tx, feed: str, now: datetime) -> list[DueSchedule]:
     """The feed's schedules with ``next_due_at`` at or before ``now``; instant ones are asked for apart."""
     query = _schedules(feed).where(ScheduleRow.next_due_at <= now)
     return [_due_schedule(row) for row in tx.execute(query.order_by(ScheduleRow.id))]
+
+
+def astray_schedules(tx: Tx, feed: str, now: datetime) -> list[DueSchedule]:
+    """Schedules that are due later than their rhythm can mean: a clock was ahead when that was written."""
+    longest = {Cadence.DAILY: 2, Cadence.WEEKLY: 8, Cadence.MONTHLY: 32}
+    beyond = [and_(ScheduleRow.cadence == word, ScheduleRow.next_due_at > now + timedelta(days)) for word, days in longest.items()]
+    return [_due_schedule(row) for row in tx.execute(_schedules(feed).where(or_(*beyond)))]
 
 
 def instant_schedules(tx: Tx, feed: str, top_seq: int) -> list[DueSchedule]:

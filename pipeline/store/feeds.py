@@ -13,6 +13,9 @@ from pipeline.store import upsert
 from pipeline.store.database import Tx
 from pipeline.store.schema import FeedRow, FeedSourceRow, SiteRow, SourceRow
 
+_LONGEST_WAIT = timedelta(days=8)
+"""No poll is ever put off for longer (``every`` and Retry-After end at a week): such a row is of a clock that was ahead."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
@@ -57,6 +60,8 @@ def name_in_settings(tx: Tx, sources_by_feed: dict[str, tuple[str, ...]]) -> Non
         if active is not ((slug, source_id) in wanted):
             pair = and_(FeedSourceRow.feed == slug, FeedSourceRow.source_id == source_id)
             tx.execute(update(FeedSourceRow).where(pair).values(active=not active))
+            # A feed that comes back needs the whole document: a 304 would hide what another feed has collected meanwhile.
+            tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(settings_hash=""))
 
 
 def exists(tx: Tx, slug: str) -> bool:
@@ -140,7 +145,7 @@ def due_sources(tx: Tx, now: datetime) -> list[SourceRecord]:
         record
         for record in sources(tx)
         if record.state in (SourceState.OK, SourceState.ATTENTION)
-        and (record.next_poll_at is None or record.next_poll_at <= now)
+        and (record.next_poll_at is None or not now < record.next_poll_at <= now + _LONGEST_WAIT)
         and not resting.issuperset(record.feeds)
     ]
 
@@ -171,6 +176,16 @@ def record_failure(tx: Tx, source: SourceRecord, *, reason: str, gone: bool, now
     state = SourceState.GONE if gone else SourceState.ATTENTION
     values = {"state": state, "reason": reason, "failures": source.failures + 1, "next_poll_at": now + again}
     tx.execute(update(SourceRow).where(SourceRow.id == source.id).values(values))
+
+
+def lock_source(tx: Tx, source_id: int) -> None:
+    """Two processes that collect the same source write one after the other, and the second knows what the first found."""
+    tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
+
+
+def orphans(tx: Tx, slugs: Iterable[str]) -> list[str]:
+    """Feeds that have run but are not among these: their file is gone."""
+    return list(tx.execute(select(FeedRow.slug).where(FeedRow.slug.not_in(list(slugs))).order_by(FeedRow.slug)).scalars())
 
 
 def first_collect(tx: Tx, slug: str, source_id: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from pipeline.models import Attachment, CandidateItem, FeedItem, Image, Item, ItemStatus, KnownItem, Precision
 from pipeline.store import feeds, upsert
@@ -17,6 +18,7 @@ from pipeline.store.schema import DeliveryRow, EditionRow, FeedItemRow, FeedSour
 
 _PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
 _BATCH = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,56 @@ class ListedItem:
 
 def known(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
     """The items this source is known to have brought under any of these keys."""
-    found: dict[str, KnownItem] = {}
+    return _known(tx, ItemOriginRow.source_id == source_id, keys)
+
+
+def _known(tx: Tx, where: ColumnElement[bool], keys: Iterable[str]) -> dict[str, KnownItem]:
     columns = (ItemOriginRow.key, ItemRow.id, ItemRow.content_hash)
-    query = select(*columns).join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(ItemOriginRow.source_id == source_id)
-    listed = sorted(set(keys))
-    for start in range(0, len(listed), _BATCH):  # SQLite takes a limited number of parameters
-        for key, item_id, content_hash in tx.execute(query.where(ItemOriginRow.key.in_(listed[start : start + _BATCH]))):
-            found[key] = KnownItem(item_id, content_hash)
+    query = select(*columns).join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(where).order_by(ItemRow.id)
+    found: dict[str, KnownItem] = {}
+    for part in _parts(sorted(set(keys))):
+        for key, item_id, content_hash in tx.execute(query.where(ItemOriginRow.key.in_(part))):
+            found.setdefault(key, KnownItem(item_id, content_hash))
     return found
+
+
+def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
+    """The items that other sources of this source's feeds have brought under any of these keys.
+
+    An address is the same story wherever it is found. A guid is only compared with those of sources that have left the
+    settings: an edited source URL makes nothing new, and two living sources may both number their entries from 1.
+    """
+    pair = aliased(FeedSourceRow)
+    beside = select(FeedSourceRow.source_id).join(pair, pair.feed == FeedSourceRow.feed).where(pair.source_id == source_id)
+    left = beside.where(~FeedSourceRow.active)
+    fits = or_(and_(ItemOriginRow.key.startswith("url:"), ItemOriginRow.source_id.in_(beside)), ItemOriginRow.source_id.in_(left))
+    return _known(tx, and_(fits, ItemOriginRow.source_id != source_id), keys)
+
+
+def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> set[int]:
+    """Those of the items whose text is another source's that is still read: this one must not change it back and forth."""
+    living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
+    query = select(ItemRow.id).where(ItemRow.source_id != source_id, ItemRow.source_id.in_(living))
+    return {item_id for part in _parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+
+
+def unnumbered(tx: Tx, slug: str, item_ids: Collection[int]) -> set[int]:
+    """The released ones among these items that have no number in the feed yet."""
+    numbered = exists().where(FeedItemRow.feed == slug, FeedItemRow.item_id == ItemRow.id)
+    query = select(ItemRow.id).where(ItemRow.status == ItemStatus.RELEASED, ~numbered)
+    return {item_id for part in _parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+
+
+def _parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """In parts that SQLite takes as parameters of one statement."""
+    listed = list(values)
+    return (listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH))
 
 
 def add(tx: Tx, source_id: int, source_url: str, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
     """Store a new item and how its source names it; returns its id. The identity is permanent from here on."""
     identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{source_url}\n{candidate.keys[0]}").urn
-    values = _content(candidate, now) | {"identity": identity, "status": status, "first_seen_at": now}
+    values = _content(candidate, now) | {"identity": identity, "source_id": source_id, "status": status, "first_seen_at": now}
     if candidate.published is None:
         values |= {"published_at": now, "published_precision": Precision.TIME, "date_text": ""}
     item_id: int = tx.execute(insert(ItemRow).values(values).returning(ItemRow.id)).scalar_one()
@@ -59,9 +97,9 @@ def add_keys(tx: Tx, source_id: int, item_id: int, keys: Sequence[str]) -> None:
     upsert.ignore(tx, ItemOriginRow, [{"source_id": source_id, "key": key, "item_id": item_id} for key in keys])
 
 
-def change(tx: Tx, item_id: int, candidate: CandidateItem, now: datetime) -> None:
+def change(tx: Tx, source_id: int, item_id: int, candidate: CandidateItem, now: datetime) -> None:
     """The source shows the item differently now; identity, numbers and the date first seen stay."""
-    values = _content(candidate, now)
+    values = _content(candidate, now) | {"source_id": source_id}
     tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
 
 
@@ -90,10 +128,13 @@ def release(tx: Tx, slug: str, item_ids: Sequence[int], mailed: set[int], now: d
     feeds.set_next_seq(tx, slug, first + len(item_ids))
 
 
-def after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]:
-    """The feed's released items with a number above ``seq`` and at most ``up_to``, in that order."""
-    query = _feed_items(slug).where(FeedItemRow.seq > seq, FeedItemRow.seq <= up_to).order_by(FeedItemRow.seq)
-    return [_feed_item(row) for row in tx.execute(query)]
+def mailable_after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]:
+    """The feed's released items for digests, numbered above ``seq`` and at most ``up_to``, in that order.
+
+    Without ``content_html``, which no digest shows: a reader of a rare topic may be thousands of items behind.
+    """
+    query = _feed_items(slug, bodies=False).where(FeedItemRow.mailed, FeedItemRow.seq > seq, FeedItemRow.seq <= up_to)
+    return [_feed_item(row) for row in tx.execute(query.order_by(FeedItemRow.seq))]
 
 
 def newest(tx: Tx, slug: str, count: int) -> list[FeedItem]:
@@ -113,15 +154,17 @@ def seq_before_newest_mailed(tx: Tx, slug: str, count: int) -> int:
     return min(latest) - 1 if latest else top
 
 
-def _feed_items(slug: str) -> Select[Any]:
-    query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *ItemRow.__table__.columns)
+def _feed_items(slug: str, *, bodies: bool = True) -> Select[Any]:
+    columns = [column for column in ItemRow.__table__.columns if bodies or column.name != "content_html"]
+    query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *columns)
     query = query.join(ItemRow, ItemRow.id == FeedItemRow.item_id)
     return query.where(FeedItemRow.feed == slug, FeedItemRow.withdrawn_at.is_(None), ItemRow.status == ItemStatus.RELEASED)
 
 
 def _feed_item(row: Any) -> FeedItem:
+    plain: dict[str, Any] = {name: getattr(row, name, "") for name in _PLAIN}
     item = Item(
-        **{name: getattr(row, name) for name in _PLAIN},
+        **plain,
         published_precision=Precision(row.published_precision),
         authors=tuple(row.authors),
         categories=tuple(row.categories),

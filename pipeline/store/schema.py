@@ -138,11 +138,12 @@ class FeedSourceRow(Base):
 
 
 class ItemRow(Base):
-    """One normalised item; ``identity`` is permanent and shows in the published feeds."""
+    """One normalised item; ``identity`` is permanent and shows in the published feeds; its text is ``source_id``'s."""
 
     __tablename__ = "items"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     identity: Mapped[str] = mapped_column(Text, unique=True)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"))
     url: Mapped[str] = mapped_column(Text)
     title: Mapped[str] = mapped_column(Text)
     kicker: Mapped[str] = mapped_column(Text)
@@ -384,7 +385,7 @@ class ProblemRow(Base):
     """Something that needs a person, until it is mended. ``reported_at``: said once already, so cron stays quiet."""
 
     __tablename__ = "problems"
-    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
     what: Mapped[str] = mapped_column(Text)
     fix: Mapped[str] = mapped_column(Text)
     since: Mapped[datetime]

@@ -209,7 +209,7 @@ def test_a_store_that_has_moved_away_is_not_begun_anew(world: World) -> None:
     world.news("Eerste bericht", "2026-11-20T09:00")
     assert gazet("run", "--once", site=world.folder).code == 0
     (world.folder / "var/gazet.db").rename(world.folder / "elders.db")
-    one_line(gazet("run", "--once", site=world.folder), 1, "gazet.db does not exist", "Correct store.url")
+    one_line(gazet("run", "--once", site=world.folder), 1, "gazet.db is not there yet", "Correct store.url")
     assert not (world.folder / "var/gazet.db").exists()
     moved = gazet("items", "list", site=world.folder, env={"GAZET_STORE__URL": "sqlite:///elders.db"})
     assert "Eerste bericht" in moved.out

@@ -139,7 +139,7 @@ def test_a_delivery_put_back_is_claimed_again_without_a_counted_attempt(store: S
     assert must_claim(store, edition) == taken
 
 
-@pytest.mark.parametrize("status", [DeliveryStatus.DEFERRED, DeliveryStatus.FAILED, DeliveryStatus.QUEUED])
+@pytest.mark.parametrize("status", [DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED])
 def test_a_decision_without_the_lease_changes_nothing(store: Store, status: DeliveryStatus) -> None:
     edition = an_edition(store)
     lost = must_claim(store, edition, lease="one")
@@ -155,7 +155,18 @@ def test_a_decision_without_the_lease_changes_nothing(store: Store, status: Deli
 def _lose(store: Store) -> None:
     run_out(store)
     with store.write() as tx:
-        assert len(deliveries.recover(tx, lambda lease: False, NOW)) == 1
+        assert len(deliveries.recover(tx, lambda lease: None, NOW)) == 1
+
+
+def test_a_relays_refusal_for_good_is_recorded_also_after_the_lease_was_lost_but_not_over_an_acceptance(store: Store) -> None:
+    edition = an_edition(store)
+    lost = must_claim(store, edition, lease="one")
+    _lose(store)
+    settle(store, lost, decided(DeliveryStatus.FAILED), BUSY)
+    assert _record(store, edition).status is DeliveryStatus.FAILED
+    settle(store, lost, ACCEPTED, TAKEN)
+    settle(store, lost, decided(DeliveryStatus.FAILED), BUSY)
+    assert _record(store, edition).status is DeliveryStatus.ACCEPTED
 
 
 def test_an_acceptance_is_recorded_also_after_the_lease_was_lost(store: Store) -> None:

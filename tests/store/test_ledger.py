@@ -36,7 +36,7 @@ GONE = (DeliveryStatus.CANCELLED, DeliveryStatus.EXPIRED)
 def _recover(store: Store, *dead: str) -> list[str]:
     """The addresses whose delivery was found on the wire of a dead process."""
     with store.write() as tx:
-        return [record.address for record in deliveries.recover(tx, lambda lease: lease in dead, NOW)]
+        return [record.address for record in deliveries.recover(tx, lambda lease: lease in dead or None, NOW)]
 
 
 def _end(store: Store, edition: NewEdition, status: DeliveryStatus = DeliveryStatus.CANCELLED) -> int:

@@ -32,40 +32,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_feeds")),
     )
     op.create_table(
-        "items",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("identity", sa.Text(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("kicker", sa.Text(), nullable=False),
-        sa.Column("summary", sa.Text(), nullable=False),
-        sa.Column("content_html", sa.Text(), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("published_precision", sa.String(length=8), nullable=False),
-        sa.Column("date_text", sa.Text(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("authors", sa.JSON(), nullable=False),
-        sa.Column("categories", sa.JSON(), nullable=False),
-        sa.Column("image", sa.JSON(), nullable=True),
-        sa.Column("attachments", sa.JSON(), nullable=False),
-        sa.Column("language", sa.String(length=35), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("content_hash", sa.String(length=64), nullable=False),
-        sa.CheckConstraint("status IN ('held', 'released', 'withdrawn', 'discarded')", name=op.f("ck_items_status")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
-        sa.UniqueConstraint("identity", name=op.f("uq_items_identity")),
-    )
-    with op.batch_alter_table("items", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_items_held",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("status = 'held'"),
-            postgresql_where=sa.text("status = 'held'"),
-        )
-
-    op.create_table(
         "notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -84,7 +50,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "problems",
-        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("fix", sa.Text(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
@@ -177,22 +143,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("label", name=op.f("uq_editions_label")),
     )
     op.create_table(
-        "feed_items",
-        sa.Column("feed", sa.String(length=64), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("mailed", sa.Boolean(), nullable=False),
-        sa.Column("released_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["feed"], ["feeds.slug"], name=op.f("fk_feed_items_feed")),
-        sa.ForeignKeyConstraint(["item_id"], ["items.id"], name=op.f("fk_feed_items_item_id")),
-        sa.PrimaryKeyConstraint("feed", "seq", name=op.f("pk_feed_items")),
-        sa.UniqueConstraint("feed", "item_id", name=op.f("uq_feed_items_feed_item_id")),
-    )
-    with op.batch_alter_table("feed_items", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_feed_items_item_id"), ["item_id"], unique=False)
-
-    op.create_table(
         "feed_sources",
         sa.Column("feed", sa.String(length=64), nullable=False),
         sa.Column("source_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -203,16 +153,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "source_id", name=op.f("pk_feed_sources")),
     )
     op.create_table(
-        "item_origins",
+        "items",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
         sa.Column("source_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(["item_id"], ["items.id"], name=op.f("fk_item_origins_item_id")),
-        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_item_origins_source_id")),
-        sa.PrimaryKeyConstraint("source_id", "key", name=op.f("pk_item_origins")),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("kicker", sa.Text(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("content_html", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_precision", sa.String(length=8), nullable=False),
+        sa.Column("date_text", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("authors", sa.JSON(), nullable=False),
+        sa.Column("categories", sa.JSON(), nullable=False),
+        sa.Column("image", sa.JSON(), nullable=True),
+        sa.Column("attachments", sa.JSON(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.CheckConstraint("status IN ('held', 'released', 'withdrawn', 'discarded')", name=op.f("ck_items_status")),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_items_source_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
+        sa.UniqueConstraint("identity", name=op.f("uq_items_identity")),
     )
-    with op.batch_alter_table("item_origins", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_item_origins_item_id"), ["item_id"], unique=False)
+    with op.batch_alter_table("items", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_items_held",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'held'"),
+            postgresql_where=sa.text("status = 'held'"),
+        )
 
     op.create_table(
         "schedules",
@@ -233,6 +207,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("schedules", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_schedules_next_due_at"), ["next_due_at"], unique=False)
+
+    op.create_table(
+        "feed_items",
+        sa.Column("feed", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mailed", sa.Boolean(), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["feed"], ["feeds.slug"], name=op.f("fk_feed_items_feed")),
+        sa.ForeignKeyConstraint(["item_id"], ["items.id"], name=op.f("fk_feed_items_item_id")),
+        sa.PrimaryKeyConstraint("feed", "seq", name=op.f("pk_feed_items")),
+        sa.UniqueConstraint("feed", "item_id", name=op.f("uq_feed_items_feed_item_id")),
+    )
+    with op.batch_alter_table("feed_items", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_feed_items_item_id"), ["item_id"], unique=False)
+
+    op.create_table(
+        "item_origins",
+        sa.Column("source_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["items.id"], name=op.f("fk_item_origins_item_id")),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_item_origins_source_id")),
+        sa.PrimaryKeyConstraint("source_id", "key", name=op.f("pk_item_origins")),
+    )
+    with op.batch_alter_table("item_origins", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_item_origins_item_id"), ["item_id"], unique=False)
 
     op.create_table(
         "subscriptions",
