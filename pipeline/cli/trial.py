@@ -165,7 +165,7 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
         newest = items.newest(tx, slug, feed.publish.items)
         top = max((item.seq for item in newest), default=0)
         cursor = someone.settled_seq if someone else items.seq_before_newest_mailed(tx, slug, feed.digest.first_items)
-        stream = items.after(tx, slug, cursor, up_to=top)
+        stream = items.mailable_after(tx, slug, cursor, up_to=top)
     if not newest:
         raise GazetError(f"Feed {slug} has no items yet.", fix=f'"gazet collect {slug}" brings them.')
     choice = someone.choice if someone else Choice()

@@ -30,7 +30,7 @@ class Outbox:
     def connect(self) -> Session | RelayAnswer:
         """A session, or an answer at stage connect when the folder cannot be made."""
         try:
-            for part in ("tmp", "new", "cur"):
+            for part in (".", "tmp", "new", "cur"):
                 (self.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             return RelayAnswer(Stage.CONNECT, None, "", _reason(error))

@@ -41,10 +41,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is due for one feed at one moment: schedules with the slot each has missed last, and those that are too late."""
+    """What is due for one feed at one moment: schedules with the slot each has missed last, and those that must be moved.
+
+    ``too_late`` ones come at their next hour, ``astray`` ones (a clock was ahead) at their next slot.
+    """
 
     on_time: tuple[tuple[DueSchedule, datetime], ...]
     too_late: tuple[DueSchedule, ...]
+    astray: tuple[DueSchedule, ...]
     top_seq: int
 
     @property
@@ -92,7 +96,8 @@ def _new_edition(site: Site, feed: FeedSettings, now: datetime) -> NewEdition:
 
 def sender_of(site: Site, feed: FeedSettings) -> str:
     """The From of a digest: the feed's own, else the site's title and contact address."""
-    return feed.digest.sender or f'"{site.settings.site.title.replace(chr(34), "")}" <{site.settings.site.contact}>'
+    title = site.settings.site.title.replace("\\", "\\\\").replace('"', '\\"')
+    return feed.digest.sender or f'"{title}" <{site.settings.site.contact}>'
 
 
 def find_due(tx: Tx, feed: FeedSettings, now: datetime) -> Due:
@@ -107,7 +112,7 @@ def find_due(tx: Tx, feed: FeedSettings, now: datetime) -> Due:
             too_late.append(schedule)
         else:
             on_time.append((schedule, slot))
-    return Due(tuple(on_time), tuple(too_late), top_seq)
+    return Due(tuple(on_time), tuple(too_late), tuple(editions.astray_schedules(tx, feed.slug, now)), top_seq)
 
 
 def wanted_by(tx: Tx, feed: FeedSettings, due: Due) -> list[tuple[Group, Selection]]:
@@ -115,7 +120,7 @@ def wanted_by(tx: Tx, feed: FeedSettings, due: Due) -> list[tuple[Group, Selecti
     found = editions.groups(tx, due.schedule_ids, due.top_seq, feed.digest.cadence)
     if not found:
         return []
-    stream = items.after(tx, feed.slug, min(group.settled_seq for group in found), up_to=due.top_seq)
+    stream = items.mailable_after(tx, feed.slug, min(group.settled_seq for group in found), up_to=due.top_seq)
     pairs = [(group, _select(feed, stream, group.settled_seq, group.choice)) for group in found]
     return [(group, selection) for group, selection in pairs if selection is not None]
 
@@ -226,6 +231,8 @@ def _move_schedules(tx: Tx, due: Due, now: datetime) -> None:
     for schedule, _ in due.on_time:
         if schedule.next_due_at is not None:
             editions.move_schedule(tx, schedule.id, slots.next_slot(schedule.rhythm, now))
+    for schedule in due.astray:
+        editions.move_schedule(tx, schedule.id, slots.next_slot(schedule.rhythm, now))
     for schedule in due.too_late:
         editions.move_schedule(tx, schedule.id, slots.next_same_time(schedule.rhythm, now))
 
