@@ -139,14 +139,18 @@ class TemplateFault(GazetError):
 
 
 class PublishError(GazetError):
-    """Published files could not be written; the old ones are whole."""
+    """Published files could not be written. Each is whole; ``replaced``: some of a feed's four are new already."""
 
     retryable = True
 
-    def __init__(self, path: str, reason: str, *, fix: str = "Free some space or correct the rights.") -> None:
+    def __init__(
+        self, path: str, reason: str, *, fix: str = "Free some space or correct the rights.", replaced: bool = False
+    ) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"{path}: {reason}; the files published before are unchanged.", fix=fix)
+        self.replaced = replaced
+        state = "each file is whole, but some are new already" if replaced else "the files published before are unchanged"
+        super().__init__(f"{path}: {reason}; {state}.", fix=fix)
 
 
 class SendRefusedError(GazetError):

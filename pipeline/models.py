@@ -326,18 +326,20 @@ class DigestDocument:
     unsubscribe_mail: str
     selection: Selection
     format: str = "html"
-    intro_html: str = ""
-    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedVariant:
-    """A variant before it is stored. ``data`` is a wire-ready RFC 5322 message with slots (see compose/message)."""
+    """A variant before it is stored. ``data`` is a wire-ready RFC 5322 message with slots (see compose/message).
+
+    ``shown``: how many items of its selection it shows; those that would make it too large are counted as more.
+    """
 
     subject: str
     html: str
     text: str
     data: bytes
+    shown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +384,7 @@ class RelayAnswer:
     """What a relay said, a fact that is always recorded.
 
     ``code`` None: no answer (line lost, time limit, garbage), ``text`` then says what happened. ``handed_over``: the
-    final dot was handed to the kernel, so the message may have been kept. ``relay`` is the name of the relay.
+    final dot was handed to the kernel, so the message may have been kept.
     """
 
     stage: Stage

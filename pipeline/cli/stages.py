@@ -306,6 +306,9 @@ def check(
     if as_json:
         print_json(findings)
     trial.check_templates(opened, clock())
+    if not as_json:
+        for name in opened.settings.without_effect():
+            say(f"note: {name} has no effect in this version of Gazet")
     raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)
 
 

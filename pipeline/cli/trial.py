@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -98,9 +98,7 @@ def check_templates(site: Site, now: datetime) -> None:
     """Render every template for every feed, so that a mistake is found here and not at eight o'clock. Raises TemplateFault."""
     for feed in site.settings.feeds.values():
         shown = [_sample(number, now) for number in (2, 1)]
-        document = _digest_of(site, feed, Choice(), Selection(tuple(shown), more=1), now)
-        digest.render(document, site.texts)
-        digest.render(replace(document, rehearsal=not document.rehearsal, intro_html="<p>…</p>"), site.texts)
+        digest.render(_digest_of(site, feed, Choice(), Selection(tuple(shown), more=1), now), site.texts)
         render_all(document_of(site, feed, shown, now.replace(microsecond=0)), site.texts)
 
 

@@ -27,7 +27,9 @@ _ISO = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _RFC822 = re.compile(
-    r"(?:[a-z]{2,9}\.?,?\s+)?(\d{1,2})\s+([a-z]{3,9})\.?\s+(\d{4}|\d{2})"
+    r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(\d{1,2})\s+"
+    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?"
+    r"|dec(?:ember)?)\.?\s+(\d{4}|\d{2})"
     r"(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s+([+-]\d{4}|[a-z]{1,5}))?(?:\s*\([^()]*\))?)?",
     re.IGNORECASE | re.ASCII,
 )
@@ -93,7 +95,7 @@ def read_iso(text: str, zone: str) -> ReadDate | None:
         year, month, day = int(match[1]), int(match[2]), int(match[3])
         clock = None if match[4] is None else (int(match[4]), int(match[5]), int(match[6] or 0))
         return _exact(value, (year, month, day), clock, match[7], zone, "iso")
-    if (match := _RFC822.fullmatch(value)) and match[2][:3].lower() in _ENGLISH_MONTHS:
+    if match := _RFC822.fullmatch(value):
         month = _ENGLISH_MONTHS.index(match[2][:3].lower()) + 1
         year = int(match[3]) if len(match[3]) == 4 else int(match[3]) + (2000 if int(match[3]) < 70 else 1900)
         clock = None if match[4] is None else (int(match[4]), int(match[5]), int(match[6] or 0))

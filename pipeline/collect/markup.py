@@ -25,7 +25,7 @@ _MAX_URL = 2_000
 
 _TAG = re.compile(
     r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<raw>script|style|textarea|title|xmp|iframe|noembed|noframes)\b[^>]*+(?:>.*?(?:</(?P=raw)\b[^>]*+>|\Z)|\Z)"
+    r"|<(?P<raw>script|style|textarea|title|xmp|iframe|noembed|noframes)\b[^>]*+(?:>.*?(?:</(?P=raw)\b|\Z)|\Z)"
     r"|<(?P<close>/?)(?P<name>[a-z][^\s/>]*+)"
     r"(?P<attributes>(?:[\s/]++|=?[^\s/>=]++(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s>\"'][^\s>]*+)?+)?+|=)*+)",
     re.IGNORECASE | re.DOTALL,

@@ -16,6 +16,7 @@ from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, Parsed
 
 MAX_TITLE = 500
 MAX_SUMMARY = 1_000
+_MAX_KEY = 500
 _MAX_FILES = 20
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|_hsenc|_hsmi|igshid|mkt_tok|ref_src|wt_mc", re.IGNORECASE
@@ -87,6 +88,12 @@ def url_key(url: str) -> str:
     return f"url:{host}{port}{parts.path.rstrip('/')}{query}"
 
 
+def _bounded(key: str) -> str:
+    """An identity that fits into a row of any database's index; a longer one is named by its hash."""
+    data = key.encode("utf-8", "replace")
+    return key if len(data) <= _MAX_KEY else f"{key.partition(':')[0]}:sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def clean_teaser(text: str) -> str:
     """A teaser without "[…]" and "Lees meer": it ends as a sentence, or with "…" where it was cut inside one.
 
@@ -116,7 +123,7 @@ def shorten(text: str, limit: int) -> str:
 def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, remarks: list[str]) -> CandidateItem | None:
     url = absolute_url(item.url, base_url)
     guid = squeeze(item.guid)[:1_000]
-    keys = tuple(key for key in (f"guid:{guid}" if guid else "", url_key(url)) if key)
+    keys = tuple(_bounded(key) for key in (f"guid:{guid}" if guid else "", url_key(url)) if key)
     if not keys:
         return None
     content = clean_html(item.content_html, base_url) if item.content_html else ""

@@ -56,7 +56,7 @@ def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
             break
         shown = max(min(shown - 1, shown * _LARGEST // size), 1)
     page = _bodies(document, texts, {**values, "personal": None})
-    return RenderedVariant(subject, *page, message.encode(document, subject, *mail))
+    return RenderedVariant(subject, *page, message.encode(document, subject, *mail), shown)
 
 
 def _bodies(document: DigestDocument, texts: Texts, values: Mapping[str, object]) -> tuple[str, str]:

@@ -24,13 +24,13 @@ def _is_mailable(found: FeedItem) -> bool:
 
 
 def _matches(found: FeedItem, choice: Choice) -> bool:
-    """Any of the topics and any of the words; a list that is empty asks for nothing."""
+    """Any of the topics (categories, or the label above the title) and any of the words; an empty list asks for nothing."""
     return _has_topic(found, choice.topics) and _has_word(found, choice.words)
 
 
 def _has_topic(found: FeedItem, topics: Sequence[str]) -> bool:
-    categories = {category.strip().casefold() for category in found.item.categories}
-    return not topics or any(topic.strip().casefold() in categories for topic in topics)
+    names = {name.strip().casefold() for name in (*found.item.categories, found.item.kicker)}
+    return not topics or any(topic.strip().casefold() in names for topic in topics)
 
 
 def _has_word(found: FeedItem, words: Sequence[str]) -> bool:

@@ -19,7 +19,6 @@ from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 class Outbox:
     """The Maildir at ``folder``, made when first needed; see ``deliver.relay.Relay``."""
 
-    is_outbox = True
     connections = 1
     rate: float | None = None
 

@@ -51,11 +51,6 @@ class Relay(Protocol):
         """Messages per second over all sessions together; None: as fast as it goes."""
         ...
 
-    @property
-    def is_outbox(self) -> bool:
-        """True for the outbox: whatever it accepts is a rehearsal."""
-        ...
-
     def connect(self) -> Session | RelayAnswer:
         """A session ready to send, or the answer (stage connect, ehlo, starttls or auth) that stood in the way."""
         ...

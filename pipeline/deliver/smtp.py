@@ -107,8 +107,6 @@ class SmtpRelay:
     ``local_hostname`` is what we call ourselves in EHLO; by default this machine's full name or its address.
     """
 
-    is_outbox = False
-
     def __init__(
         self, settings: RelaySettings, *, password: str = "", context: ssl.SSLContext | None = None, local_hostname: str = ""
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
@@ -22,7 +22,6 @@ from pipeline.http.connection import Deadline, PinnedAdapter, Session
 
 _MAX_HOPS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_PERMANENT = (301, 308)
 _ACCEPT = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/html;q=0.8, */*;q=0.5"
 
 
@@ -31,7 +30,6 @@ class Fetched:
     """An answer. ``url`` as asked, ``final_url`` after redirects, ``status`` 200 or 304, header names in lower case.
 
     ``body`` is decompressed, empty on 304; ``etag`` and ``last_modified`` are opaque and to be sent back byte for byte.
-    ``permanent_url`` is where every hop led with 301 or 308 (RFC 9110 section 15.4), empty if one did not.
     """
 
     url: str
@@ -41,7 +39,6 @@ class Fetched:
     body: bytes
     etag: str
     last_modified: str
-    permanent_url: str = ""
 
     @property
     def not_modified(self) -> bool:
@@ -69,24 +66,21 @@ class Fetcher:
         Raises AddressRefusedError for a private address at any hop and FetchError for every other answer than a whole
         200, or a 304 to a conditional request, within the time and size limits.
         """
-        validators = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        headers = {name: value for name, value in validators.items() if value}
+        headers = {name: value for name, value in (("If-None-Match", etag), ("If-Modified-Since", last_modified)) if value}
         with Deadline(self._seconds) as deadline:
             return self._follow(url, headers, deadline)
 
     def _follow(self, url: str, headers: dict[str, str], deadline: Deadline) -> Fetched:
-        current, permanent = url, True
+        current = url
         for _hop in range(_MAX_HOPS + 1):
-            answer = self._hop(url, current, headers, deadline)
+            # Validators are words between us and one server; another one neither gave them nor may judge by them.
+            answer = self._hop(url, current, headers if _server(current) == _server(url) else {}, deadline)
             if isinstance(answer, Fetched):
-                moved = permanent and answer.final_url != url
-                return replace(answer, permanent_url=answer.final_url if moved else "")
-            status, location = answer
-            permanent = permanent and status in _PERMANENT
-            current = _join(url, current, location)
+                return answer
+            current = _join(url, current, answer)
         raise FetchError(url, f"redirects more than {_MAX_HOPS} times", retryable=False, fix="Use the address it ends at.")
 
-    def _hop(self, asked: str, url: str, headers: dict[str, str], deadline: Deadline) -> Fetched | tuple[int, str]:
+    def _hop(self, asked: str, url: str, headers: dict[str, str], deadline: Deadline) -> Fetched | str:
         _check_url(asked, url)
         try:
             with self._session(deadline) as session, self._get(session, url, headers, deadline) as response:
@@ -121,10 +115,11 @@ class Fetcher:
     def _get(self, session: requests.Session, url: str, headers: dict[str, str], deadline: Deadline) -> requests.Response:
         return session.get(url, headers=dict(headers), stream=True, timeout=deadline.remaining(), allow_redirects=False)
 
-    def _answer(self, asked: str, url: str, response: requests.Response, conditional: bool) -> Fetched | tuple[int, str]:
+    def _answer(self, asked: str, url: str, response: requests.Response, conditional: bool) -> Fetched | str:
+        """The answer, or the Location of a redirect."""
         status = response.status_code
         if status in _REDIRECTS and response.headers.get("Location"):
-            return status, response.headers["Location"]
+            return str(response.headers["Location"])
         if status == 304 and conditional:
             return _fetched(asked, url, response, b"")
         if status != 200:
@@ -169,6 +164,15 @@ def _fetched(asked: str, url: str, response: requests.Response, body: bytes) -> 
         etag=headers.get("etag", ""),
         last_modified=headers.get("last-modified", ""),
     )
+
+
+def _server(url: str) -> tuple[str | None, int | None]:
+    """Host and port; the two usual ports are one, since many a site redirects http to https."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname, None if parts.port in (None, 80, 443) else parts.port
+    except ValueError:  # it is refused as an address by the hop itself
+        return None, None
 
 
 def _check_url(asked: str, url: str) -> None:

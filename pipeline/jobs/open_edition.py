@@ -165,8 +165,8 @@ def _variant(
     return NewVariant(
         id=identity,
         content_key=key,
-        items=tuple(item.seq for item in selection.items),
-        more=selection.more,
+        items=tuple(item.seq for item in selection.items[: made.shown]),
+        more=selection.more + len(selection.items) - made.shown,
         language=document.language,
         format=choice.format,
         subject=made.subject,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,12 +41,13 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
     undated = document_of(site, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
     input_hash = _input_hash(undated, site.texts.fingerprint())
     changed_at = _changed_at(site, state, input_hash, now)
-    if state.input_hash == input_hash and state.written_hash == _written_hash(folder, slug, input_hash, changed_at):
+    if state.input_hash == input_hash and state.written_hash == _written_hash(input_hash, _on_disk(folder, slug, changed_at)):
         return Published(slug, len(listed), False, changed_at, folder)
     files = render_all(replace(undated, changed_at=changed_at), site.texts)
     publish_files(folder, slug, files, changed_at)
+    meant = {extension: sha256(data).hexdigest() for extension, data in files.items()}
     with site.store.write() as tx:
-        feeds.set_written(tx, slug, _written_hash(folder, slug, input_hash, changed_at))
+        feeds.set_written(tx, slug, _written_hash(input_hash, meant))
     return Published(slug, len(listed), True, changed_at, folder)
 
 
@@ -84,16 +86,24 @@ def _changed_at(site: Site, state: FeedState, input_hash: str, now: datetime) ->
     if state.input_hash == input_hash and state.changed_at is not None:
         return state.changed_at
     changed_at = now.replace(microsecond=0)  # what RFC 822 dates and HTTP can say
+    if state.changed_at is not None:  # a conditional reader must see every change, also after a clock was ahead
+        changed_at = max(changed_at, state.changed_at + timedelta(seconds=1))
     with site.store.write() as tx:
         feeds.set_input(tx, state.slug, input_hash, changed_at)
     return changed_at
 
 
-def _written_hash(folder: Path, slug: str, input_hash: str, changed_at: datetime) -> str:
-    """What is on disk now, bytes and times; it differs from the stored one when a file is missing or has other bytes."""
-    seen = [input_hash]
+def _on_disk(folder: Path, slug: str, changed_at: datetime) -> dict[str, str]:
+    """The hashes of the files that lie there with the right time."""
+    found = {}
     for extension in FORMATS:
         path = folder / f"{slug}.{extension}"
         content = file_hash(path)
-        seen.append(f"{extension} {content} {path.stat().st_mtime == changed_at.timestamp() if content else False}")
-    return sha256("\n".join(seen).encode()).hexdigest()
+        if content is not None and path.stat().st_mtime == changed_at.timestamp():
+            found[extension] = content
+    return found
+
+
+def _written_hash(input_hash: str, hashes: Mapping[str, str]) -> str:
+    """What was written, or what lies there: they differ when a file is missing, has other bytes or another time."""
+    return sha256("\n".join([input_hash, *(f"{extension} {hashes.get(extension)}" for extension in FORMATS)]).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,20 +23,13 @@ def file_hash(path: Path) -> str | None:
         raise _fault(path, error) from error
 
 
-def write_atomic(path: Path, data: bytes, mtime: datetime) -> None:
-    """Put ``data`` at ``path`` as a whole, with that modification time (in whole seconds, as HTTP shows it).
-
-    Raises PublishError on a full disk or missing rights; the old file is whole then, and nothing is left beside it.
-    """
-    _replace({path: data}, mtime)
-
-
 def publish_files(folder: Path, slug: str, files: Mapping[str, bytes], mtime: datetime) -> None:
     """Write ``<slug>.<extension>`` for those that are missing or differ in bytes or modification time.
 
     All new files are on the disk before the first old one is replaced, so that a full disk leaves every old file.
-    Raises PublishError.
+    What a publisher that was killed left beside them is removed. Raises PublishError.
     """
+    _clear_up(folder, slug)
     wanted = {folder / f"{slug}.{extension}": data for extension, data in files.items()}
     _replace({path: data for path, data in wanted.items() if not _is_current(path, data, mtime)}, mtime)
 
@@ -50,19 +43,38 @@ def _is_current(path: Path, data: bytes, mtime: datetime) -> bool:
         raise _fault(path, error) from error
 
 
+def _clear_up(folder: Path, slug: str) -> None:
+    for left in folder.glob(f".{slug}.*.tmp"):
+        owner = left.name.split(".")[-2].partition("-")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _replace(files: Mapping[Path, bytes], mtime: datetime) -> None:
     written: dict[Path, Path] = {}
-    path = Path()
+    path, replaced = Path(), False
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_beside(path, data, _seconds(mtime), written)
         for path, temporary in written.items():
             temporary.replace(path)
+            replaced = True
         for folder in {path.parent for path in files}:
             _sync_folder(folder)
     except OSError as error:
-        raise _fault(path, error) from error
+        raise _fault(path, error, replaced=replaced) from error
     finally:
         for temporary in written.values():
             with suppress(OSError):
@@ -70,14 +82,14 @@ def _replace(files: Mapping[Path, bytes], mtime: datetime) -> None:
 
 
 def _write_beside(path: Path, data: bytes, seconds: int, written: dict[Path, Path]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    written[path] = Path(name)
-    with os.fdopen(descriptor, "wb") as file:
+    """The name says whose it is, so that one left by a process that was killed can be told from one being written."""
+    written[path] = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    with written[path].open("wb") as file:
         file.write(data)
         file.flush()
-        os.fchmod(descriptor, 0o644)  # mkstemp's 0600 would keep the web server out
-        os.utime(descriptor, (seconds, seconds))
-        os.fsync(descriptor)
+        os.fchmod(file.fileno(), 0o644)  # a web server reads them, whatever the umask says
+        os.utime(file.fileno(), (seconds, seconds))
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
@@ -92,5 +104,5 @@ def _seconds(at: datetime) -> int:
     return int(at.astimezone(UTC).timestamp())
 
 
-def _fault(path: Path, error: OSError) -> PublishError:
-    return PublishError(str(path), error.strerror or type(error).__name__)
+def _fault(path: Path, error: OSError, *, replaced: bool = False) -> PublishError:
+    return PublishError(str(path), error.strerror or type(error).__name__, replaced=replaced)

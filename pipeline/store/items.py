@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from pipeline.models import Attachment, CandidateItem, FeedItem, Image, Item, ItemStatus, KnownItem, Precision
 from pipeline.store import feeds, upsert
 from pipeline.store.database import Tx
-from pipeline.store.schema import DeliveryRow, EditionRow, FeedItemRow, FeedSourceRow, ItemOriginRow, ItemRow, SourceRow
+from pipeline.store.schema import DeliveryRow, EditionRow, FeedItemRow, FeedSourceRow, ItemOriginRow, ItemRow
 
 _PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
 _BATCH = 500
@@ -238,13 +238,6 @@ def counts(tx: Tx) -> dict[ItemStatus, int]:
     """How many items there are in each status."""
     rows = tx.execute(select(ItemRow.status, func.count()).group_by(ItemRow.status))
     return {ItemStatus(status): count for status, count in rows}
-
-
-def held_by_source(tx: Tx) -> dict[str, int]:
-    """How many items of each source wait for a person, by URL."""
-    query = select(SourceRow.url, func.count(ItemRow.id.distinct())).join(ItemOriginRow, ItemOriginRow.source_id == SourceRow.id)
-    query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(ItemRow.status == ItemStatus.HELD)
-    return {row[0]: row[1] for row in tx.execute(query.group_by(SourceRow.url))}
 
 
 def count_in(tx: Tx, slug: str) -> int:

@@ -89,8 +89,6 @@ def suppressed(world: World, name: str) -> bool:
 class Watched:
     """A relay whose first message makes something happen: ``do`` is called behind the relay's answer."""
 
-    is_outbox = False
-
     def __init__(self, relay: Relay, do: Callable[[], object]) -> None:
         self.relay = relay
         self.name, self.connections, self.rate = relay.name, relay.connections, relay.rate

@@ -148,3 +148,9 @@ def test_every_dutch_day_reads_back_as_itself(day: object) -> None:
     months = ("jan", "februari", "mrt", "april", "mei", "juni", "juli", "aug", "sept", "oktober", "nov", "december")
     assert shown(f"{day:%d} {months[day.month - 1]} {day:%Y}") == str(day)  # type: ignore[attr-defined, str-bytes-safe]
     assert shown(f"{day:%d-%m-%Y}") == str(day)
+
+
+@pytest.mark.parametrize("text", ["Zaal 12 marketing 2024", "Team 5 junior 2023", "Deel 3 decor 2019", "Nieuws 4 mayonaise 2021"])
+def test_words_that_begin_like_an_english_month_are_no_date(text: str) -> None:
+    assert read_iso(text, "Europe/Amsterdam") is None
+    assert read_date(text, languages=("nl", "en"), zone="Europe/Amsterdam", now=datetime(2026, 11, 24, tzinfo=UTC)) is None

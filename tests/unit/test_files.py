@@ -1,12 +1,14 @@
 import errno
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PublishError
-from pipeline.publish.files import file_hash, publish_files, write_atomic
+from pipeline.publish.files import file_hash, publish_files
 
 AT = datetime(2019, 5, 28, 6, 0, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
@@ -22,7 +24,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_is_written_with_the_time_of_its_content_and_for_all_to_read(tmp_path):
     path = tmp_path / "a" / "b.rss"
-    write_atomic(path, b"news", AT)
+    publish_files(path.parent, "b", {"rss": b"news"}, AT)
     assert (path.read_bytes(), modified(path), path.stat().st_mode & 0o777) == (b"news", AT, 0o644)
 
 
@@ -83,8 +85,6 @@ def test_a_full_or_broken_disk_leaves_every_old_file_and_nothing_else(tmp_path, 
 def test_a_folder_that_cannot_be_made_is_a_publish_error_that_names_the_file(tmp_path):
     (tmp_path / "public").write_text("a file where the folder should be")
     with pytest.raises(PublishError, match=r"po\.rss"):
-        write_atomic(tmp_path / "public" / "po.rss", b"news", AT)
-    with pytest.raises(PublishError, match=r"po\.rss"):
         publish_files(tmp_path / "public", "po", {"rss": b"news"}, AT)
 
 
@@ -104,3 +104,32 @@ def test_the_hash_of_a_file_tells_its_bytes_and_none_that_it_is_missing(tmp_path
     assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(PublishError):
         file_hash(tmp_path)
+
+
+def test_what_a_killed_publisher_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".po.rss.{dead.pid}-1.tmp"
+    living = tmp_path / f".po.atom.{os.getpid()}-1.tmp"
+    others = tmp_path / f".ander.rss.{dead.pid}-1.tmp"
+    for path in (left, living, others):
+        path.write_bytes(b"half")
+    publish_files(tmp_path, "po", {"rss": b"news"}, AT)
+    assert names(tmp_path) == sorted(["po.rss", living.name, others.name])
+
+
+def test_a_failure_between_two_files_says_that_some_are_new(tmp_path, monkeypatch):
+    publish_files(tmp_path, "po", {"rss": b"old", "atom": b"old"}, AT)
+    real, calls = Path.replace, []
+
+    def second_fails(self, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", second_fails)
+    with pytest.raises(PublishError, match="some are new already") as caught:
+        publish_files(tmp_path, "po", {"rss": b"new", "atom": b"new"}, LATER)
+    assert caught.value.replaced
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]

@@ -193,3 +193,11 @@ def test_the_same_entry_twice_is_one_item() -> None:
     entry = ParsedItem(url="/a/", title="Titel", guid="a")
     found, _ = run(entry, entry)
     assert len(found) == 1
+
+
+def test_an_identity_of_any_length_fits_into_an_index_and_stays_the_same() -> None:
+    long = "漢" * 900
+    first, again = one(guid=long), one(guid=long)
+    assert first.keys == again.keys
+    assert all(len(key.encode()) <= 500 for key in first.keys)
+    assert one(guid=long[:-1]).keys[0] != first.keys[0]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -261,3 +263,57 @@ def test_what_is_no_page_is_not_searched_for_a_listing(body: bytes, content_type
     with pytest.raises(ReadError, match="neither a feed nor a web page") as caught:
         page(body, content_type=content_type)
     assert said in caught.value.reason
+
+
+def _title(size: int) -> bytes:
+    item = b"<item><title>" + b"&lt;a" * size + b"</title><link>/x</link></item>"
+    return b'<rss version="2.0"><channel><title>x</title>' + item + b"</channel></rss>"
+
+
+def _raw(tag: bytes) -> Callable[[int], bytes]:
+    return lambda size: b"<" + tag + b">" + (b"</" + tag + b" ") * size
+
+
+@pytest.mark.parametrize("hostile", [_title, _raw(b"script"), _raw(b"title")])
+def test_markup_that_never_ends_costs_no_more_than_its_length(hostile: Callable[[int], bytes]) -> None:
+    """Each of these was quadratic: half a megabyte stopped the whole process for ten seconds."""
+
+    def seconds(size: int) -> float:
+        body = hostile(size)
+        begun = time.perf_counter()
+        with contextlib.suppress(ReadError):
+            candidates(page(body))
+        return time.perf_counter() - begun
+
+    seconds(1000)
+    small, large = min(seconds(15_000) for _ in range(3)), min(seconds(60_000) for _ in range(3))
+    assert large < 8 * small + 0.5
+
+
+MONTHS = [
+    "januari",
+    "februari",
+    "maart",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "augustus",
+    "september",
+    "oktober",
+    "november",
+    "december",
+]
+
+
+@pytest.mark.parametrize("month", [*MONTHS, "mrt.", "sept.", "januar", "märz", "juin", "août", "octobre"])
+def test_a_label_keeps_its_word_and_gives_its_date_in_every_month(month: str) -> None:
+    blocks = "".join(
+        f'<article><p class="label">Nieuws {day} {month} 2019</p>'
+        f'<h2><a href="/{day}">Bericht nummer {day} van deze maand</a></h2>'
+        f"<p>Een teaser van enige lengte over bericht {day}.</p></article>"
+        for day in (22, 14, 8)
+    )
+    found = candidates(page(f"<html lang=nl><body><main>{blocks}</main></body></html>"))
+    assert [item.kicker for item in found] == ["Nieuws"] * 3
+    assert [item.published.at.day for item in found if item.published] == [22, 14, 8]

@@ -67,3 +67,8 @@ def test_any_topic_and_any_word_suffice_and_where_both_are_chosen_both_must_matc
         make_feed_item(4, categories=(), title="", summary="", kicker="Subsidieregeling"),
     ]
     assert numbers(select(items, choice, max_items=25, min_items=1)) == expected
+
+
+def test_the_label_above_a_title_counts_as_a_topic():
+    items = [make_feed_item(1, categories=(), kicker="Agenda"), make_feed_item(2, categories=(), kicker="Nieuws")]
+    assert numbers(select(items, Choice(topics=("agenda",)), max_items=25, min_items=1)) == [1]
