@@ -10,10 +10,12 @@ import codecs
 import html
 import re
 from collections import Counter
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import nh3
 from selectolax.lexbor import LexborHTMLParser
+
+from pipeline.texts import link
 
 MAX_TAGS = 300_000
 MAX_DEPTH = 1_000
@@ -65,8 +67,8 @@ _ATTRIBUTES = {
     "ol": {"start"},
     "time": {"datetime"},
 }
-_USELESS_IMAGE = re.compile(r"<img(?![^>]*\ssrc=)[^>]*>|<img[^>]*\s(?:width|height)=\"[01](?:px)?\"[^>]*>")
-_CLEAN_TAG = re.compile(r"<(/?)([a-z0-9]+)[^>]*>")
+_USELESS_IMAGE = re.compile(r"<img(?![^<>]*\ssrc=)[^<>]*+>|<img[^<>]*\s(?:width|height)=\"[01](?:px)?\"[^<>]*+>")
+_CLEAN_TAG = re.compile(r"<(/?)([a-z0-9]++)[^<>]*+>")
 
 
 class TooComplexError(ValueError):
@@ -139,8 +141,8 @@ def squeeze(text: str) -> str:
 
 def to_text(markup: str) -> str:
     """The readable text of foreign markup, on one line; empty where it is beyond the limits."""
-    if "<" not in markup:
-        return squeeze(html.unescape(markup))
+    if "<" not in markup and "&" not in markup:
+        return squeeze(markup)
     try:
         tree = parse(markup[:_MAX_FRAGMENT])
     except TooComplexError:
@@ -168,7 +170,7 @@ def clean_html(markup: str, base_url: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
     )
-    cleaned = _USELESS_IMAGE.sub("", cleaned).strip()
+    cleaned = _USELESS_IMAGE.sub("", _ILLEGAL.sub("", cleaned)).strip()
     return cleaned if _depth(cleaned) <= _MAX_CLEAN_DEPTH else f"<p>{html.escape(to_text(cleaned), quote=False)}</p>"
 
 
@@ -191,24 +193,13 @@ def _depth(cleaned: str) -> int:
 
 
 def absolute_url(url: str, base_url: str) -> str:
-    """An absolute http(s) URL in ASCII, or empty where it is none, has a user name in it or is longer than 2,000."""
+    """``texts.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
     text = re.sub(r"[\t\r\n]", "", _ILLEGAL.sub("", url)).strip()
     if not text or len(text) > _MAX_URL:
         return ""
     try:
-        parts = urlsplit(urljoin(base_url, text))
-        host = parts.hostname or ""
-        name = host if host.isascii() else host.encode("idna").decode("ascii")
-        port = f":{parts.port}" if parts.port is not None else ""
+        address = urljoin(base_url, text)
+        named = "@" in urlsplit(address).netloc
     except ValueError:
         return ""
-    if parts.scheme not in ("http", "https") or not name or parts.username is not None or parts.password is not None:
-        return ""
-    netloc = (f"[{name}]" if ":" in name else name) + port
-    built = parts._replace(netloc=netloc, path=_quoted(parts.path), query=_quoted(parts.query), fragment=_quoted(parts.fragment))
-    return built.geturl()
-
-
-def _quoted(part: str) -> str:
-    """Percent-encodes what RFC 3986 does not allow; what is encoded already stays as it is."""
-    return quote(part, safe="%/:=&?~+!$,;'@()*[]-._", errors="replace")
+    return "" if named else link(address)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pipeline.collect.dates import is_plausible
 from pipeline.collect.markup import absolute_url, clean_html, squeeze, to_text
+from pipeline.collect.phrases import READ_MORE_AT_END
 from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, ReadDate
 
 MAX_TITLE = 500
@@ -21,12 +22,8 @@ _MAX_FILES = 20
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|_hsenc|_hsmi|igshid|mkt_tok|ref_src|wt_mc", re.IGNORECASE
 )
-# With a capital, as a link's text: a sentence may well end in "meer lezen".
-_READ_MORE = re.compile(
-    r"[\s»›>→|–-]*(?<!\w)(?:M(?i:eer lezen)|L(?i:ees (?:meer|verder))|V(?i:erder lezen)|C(?i:ontinue reading)|R(?i:ead more)"
-    r"|W(?i:eiterlesen)|M(?i:ehr lesen)|L(?i:ire la suite))(?!\w)[\s»›>→….:|-]*$"
-)
-_CUT = re.compile(r"\s*(?:\[\s*(?:…|\.{3}|&hellip;|&#8230;)\s*\]|…|\.{3,}|\(\s*(?:…|\.{3})\s*\))\s*$")
+_CUT = re.compile(r"(?<!\s)\s*+(?:\[\s*+(?:…|\.{3}|&hellip;|&#8230;)\s*+\]|…|(?<!\.)\.{3,}+|\(\s*+(?:…|\.{3})\s*+\))\s*+$")
+_MAX_ENDINGS = 5
 _NO_TEASER = re.compile(
     r"Er is geen samenvatting omdat dit .{0,40}beveiligd.{0,20}|There is no excerpt because this is a protected post\."
     r"|Es gibt keinen Textauszug, da dies ein geschützter Beitrag ist\.|Il n.y a pas d.extrait.{0,60}protég.{0,20}",
@@ -103,9 +100,9 @@ def clean_teaser(text: str) -> str:
     if _NO_TEASER.fullmatch(value):
         return ""
     bare = value
-    while (shorter := _CUT.sub("", _READ_MORE.sub("", bare))) != bare:
-        bare = shorter
-    was_cut = _CUT.search(_READ_MORE.sub("", value)) is not None
+    for _ending in range(_MAX_ENDINGS):
+        bare = _CUT.sub("", READ_MORE_AT_END.sub("", bare))
+    was_cut = _CUT.search(READ_MORE_AT_END.sub("", value)) is not None
     if was_cut and bare and bare[-1] not in ".!?\"”’'":
         return bare.rstrip(" ,;:–-") + "…"
     return bare
@@ -122,13 +119,13 @@ def shorten(text: str, limit: int) -> str:
 
 def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, remarks: list[str]) -> CandidateItem | None:
     url = absolute_url(item.url, base_url)
-    guid = squeeze(item.guid)[:1_000]
+    guid = squeeze(item.guid)
     keys = tuple(_bounded(key) for key in (f"guid:{guid}" if guid else "", url_key(url)) if key)
     if not keys:
         return None
     content = clean_html(item.content_html, base_url) if item.content_html else ""
     summary = _summary(item, content)
-    title = shorten(squeeze(item.title), MAX_TITLE) or shorten(summary, 80) or url or guid
+    title = shorten(squeeze(item.title), MAX_TITLE) or shorten(summary, 80) or url or shorten(guid, MAX_TITLE)
     published, updated = (_believed(date, title, now, remarks) for date in (item.published, item.updated))
     candidate = CandidateItem(
         keys=keys,
@@ -143,7 +140,7 @@ def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, re
         categories=_names(item.categories),
         image=_image(item.image, base_url),
         attachments=tuple(_attachments(item.attachments, base_url))[:_MAX_FILES],
-        language=squeeze(item.language)[:35] or language,
+        language=squeeze(item.language or language)[:35],
         content_hash="",
     )
     return replace(candidate, content_hash=_hash(candidate))
@@ -164,8 +161,10 @@ def _as_content(item: ParsedItem, base_url: str) -> str:
 
 
 def _believed(date: ReadDate | None, title: str, now: datetime, remarks: list[str]) -> ReadDate | None:
-    if date is None or is_plausible(date, now):
-        return date
+    if date is None:
+        return None
+    if is_plausible(date, now):
+        return replace(date, text=squeeze(date.text))
     remarks.append(f'"{title[:60]}": the date "{date.text[:40]}" is not believed')
     return None
 

@@ -23,6 +23,7 @@ from pipeline.models import Attachment, Image, ParsedItem, ParsedSource, ReadDat
 _MAX_TAGS = 250_000
 _MAX_ENTITIES = 1_500_000
 _HEAD = 65536
+_MAX_PLAIN = 20_000
 # Possessive throughout: "<!DOCTYPE" and thirty "[]" took a backtracking version minutes.
 _PROLOGUE = re.compile(
     r"\s*+(?:<\?.*?\?>\s*+|<!--.*?-->\s*+|<!DOCTYPE(?:[^>\[]++|\[[^\]]*+\])*+>\s*+)*+", re.DOTALL | re.IGNORECASE
@@ -154,6 +155,7 @@ def _plain(entry: Mapping[str, Any], name: str) -> str:
     value = _get(entry, name)
     if not isinstance(value, str):
         return ""
+    value = value[:_MAX_PLAIN]
     return to_text(value) or squeeze(value) if _MARKUP.search(value) else squeeze(value)
 
 

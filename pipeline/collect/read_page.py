@@ -17,16 +17,11 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from pipeline.collect.dates import is_plausible, languages_for, read_date, read_iso
 from pipeline.collect.listing import MAX_BLOCK_TEXT, find_listing, unique
 from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse, squeeze
+from pipeline.collect.phrases import READ_MORE_LINK
 from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import Image, ParsedItem, ParsedSource, ReadDate, SourceKind
 
-READ_MORE = re.compile(
-    r"(?:lees|meer lezen|lees (?:meer|verder|het (?:hele )?(?:artikel|bericht))|verder lezen|bekijk(?: (?:meer|bericht|artikel))?"
-    r"|continue reading|read (?:more|on|the (?:full )?(?:article|story))|more|meer(?: info(?:rmatie)?)?"
-    r"|weiterlesen|mehr(?: lesen| erfahren)?|lire (?:la suite|plus)|en savoir plus)(?:\b.{0,120})?",
-    re.IGNORECASE,
-)
 _HEADINGS = "h1,h2,h3,h4,h5,h6"
 _TITLE_NAMES = "[class*=title],[class*=titel],[class*=heading],[class*=headline],[itemprop=headline]"
 _DATE_NAMES = "[class*=date],[class*=datum],[class*=time],[class*=publi],[class*=meta],[itemprop=datePublished]"
@@ -134,10 +129,12 @@ class _BlockReader:
             return None
         taken = heading if heading is not None else link
         dated, label = self._date(block, taken)
+        kicker = self._kicker(block, taken, label, dated, title)
         return ParsedItem(
             url=url,
             title=title,
-            kicker=self._kicker(block, taken, label, dated, title),
+            kicker=kicker,
+            categories=_tags(block) or ((kicker,) if kicker else ()),
             summary=self._teaser(block, taken, label, title),
             published=dated,
             image=self._image(block),
@@ -162,7 +159,7 @@ class _BlockReader:
         return len(text) <= 40 and self._read(text) is not None
 
     def _may_be_title(self, text: str) -> bool:
-        return not READ_MORE.fullmatch(text) and not self._is_label(text)
+        return not READ_MORE_LINK.fullmatch(text) and not self._is_label(text)
 
     def _link(self, block: LexborNode, heading: LexborNode | None) -> tuple[str, LexborNode | None]:
         if self._page.link:
@@ -221,7 +218,7 @@ class _BlockReader:
         named = (node for node in block.css(_KICKER_NAMES) if node.mem_id not in inside and len(_words(node)) <= _MAX_LABEL)
         for text in (label, *(_words(node) for node in named)):
             kicker = _without_date(text, dated)
-            if 2 <= len(kicker) <= 40 and kicker != title and not READ_MORE.fullmatch(kicker):
+            if 2 <= len(kicker) <= 40 and kicker != title and not READ_MORE_LINK.fullmatch(kicker):
                 return kicker
         return ""
 
@@ -232,7 +229,7 @@ class _BlockReader:
         for selector in (_TEASER_NAMES, "p", "dd,td,div,span"):
             nodes = (node for node in block.css(selector)[:_MAX_LEAVES] if node.mem_id not in used)
             texts = [text for node in nodes if len(text := _words(node)) >= 20 and text not in (title, label)]
-            if texts := [text for text in texts if not READ_MORE.fullmatch(text)]:
+            if texts := [text for text in texts if not READ_MORE_LINK.fullmatch(text)]:
                 return max(texts, key=len)
         return ""
 
@@ -251,6 +248,12 @@ class _BlockReader:
 
 def _words(node: LexborNode) -> str:
     return squeeze(node.text())
+
+
+def _tags(block: LexborNode) -> tuple[str, ...]:
+    """The categories that a block names by links with rel=tag (HTML §4.6.7.18)."""
+    names = (_words(node) for node in block.css("a[rel~=tag]")[:50])
+    return tuple(dict.fromkeys(name for name in names if 0 < len(name) <= _MAX_LABEL))
 
 
 def _inside(node: LexborNode | None) -> frozenset[int]:
@@ -278,7 +281,7 @@ def _parents(node: LexborNode, top: LexborNode | None) -> Iterable[LexborNode]:
 
 def _most_linked(links: list[tuple[str, LexborNode]]) -> str:
     """Where a block leads whose title is no link: its "Lees meer", its only address, or the one it repeats."""
-    more = next((address for address, node in links if READ_MORE.fullmatch(_words(node))), "")
+    more = next((address for address, node in links if READ_MORE_LINK.fullmatch(_words(node))), "")
     counts = Counter(address for address, _node in links).most_common(1)
     clear = bool(counts) and (counts[0][1] > 1 or len(links) == 1)
     return more or (counts[0][0] if clear else "")

@@ -74,7 +74,7 @@ class Fetcher:
         current = url
         for _hop in range(_MAX_HOPS + 1):
             # Validators are words between us and one server; another one neither gave them nor may judge by them.
-            answer = self._hop(url, current, headers if _server(current) == _server(url) else {}, deadline)
+            answer = self._hop(url, current, headers if _same_server(url, current) else {}, deadline)
             if isinstance(answer, Fetched):
                 return answer
             current = _join(url, current, answer)
@@ -166,13 +166,21 @@ def _fetched(asked: str, url: str, response: requests.Response, body: bytes) -> 
     )
 
 
-def _server(url: str) -> tuple[str | None, int | None]:
-    """Host and port; the two usual ports are one, since many a site redirects http to https."""
+def _same_server(asked: str, current: str) -> bool:
+    """Whether both have one origin (RFC 6454 section 4), or the second is the first's https on the usual ports.
+
+    The latter because a site that moved to https redirects every old address; its validators are those of https.
+    """
     try:
-        parts = urlsplit(url)
-        return parts.hostname, None if parts.port in (None, 80, 443) else parts.port
+        first, second = _origin(asked), _origin(current)
     except ValueError:  # it is refused as an address by the hop itself
-        return None, None
+        return False
+    return second in (first, ("https", first[1], 443) if first[::2] == ("http", 80) else first)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _check_url(asked: str, url: str) -> None:
