@@ -57,7 +57,7 @@ def hold(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> No
     from pipeline.jobs import operate
 
     opened = open_site(site)
-    operate.hold(opened, item, clock_of(opened, now)())
+    operate.hold(opened, item, clock_of(opened.settings, now)())
     say(f"held item {item}; the next publish leaves it out")
 
 
@@ -70,7 +70,7 @@ def release(item: ItemArgument, now: NowOption = "", site: SiteOption = None) ->
     from pipeline.jobs import operate
 
     opened = open_site(site)
-    slugs = operate.release(opened, item, clock_of(opened, now)())
+    slugs = operate.release(opened, item, clock_of(opened.settings, now)())
     say(f"released item {item} in {', '.join(slugs) or 'no feed: none reads its source now'}")
 
 
@@ -83,4 +83,4 @@ def discard(item: ItemArgument, now: NowOption = "", site: SiteOption = None) ->
     from pipeline.jobs import operate
 
     opened = open_site(site)
-    say(f"item {item} is {operate.discard(opened, item, clock_of(opened, now)())}")
+    say(f"item {item} is {operate.discard(opened, item, clock_of(opened.settings, now)())}")

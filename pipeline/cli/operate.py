@@ -48,7 +48,7 @@ def cancel(edition: EditionArgument, now: NowOption = "", site: SiteOption = Non
     from pipeline.jobs import lines, operate
 
     opened = open_site(site)
-    count = operate.cancel(opened, edition, clock_of(opened, now)())
+    count = operate.cancel(opened, edition, clock_of(opened.settings, now)())
     if as_json:
         print_json({"edition": edition, "cancelled": count})
     else:
@@ -69,7 +69,7 @@ def retry(
     from pipeline.jobs import lines, operate
 
     opened = open_site(site)
-    count = operate.retry(opened, edition, clock_of(opened, now)(), from_outbox=from_outbox)
+    count = operate.retry(opened, edition, clock_of(opened.settings, now)(), from_outbox=from_outbox)
     if as_json:
         print_json({"edition": edition, "queued": count})
     elif count:

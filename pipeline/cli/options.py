@@ -23,6 +23,7 @@ import typer
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.config import Settings
     from pipeline.jobs.site import Site
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -46,11 +47,11 @@ def open_site(site: Path | None) -> Site:
     return opened
 
 
-def clock_of(site: Site, now: str) -> Callable[[], datetime]:
+def clock_of(settings: Settings, now: str) -> Callable[[], datetime]:
     """The real clock, or one that stands at ``--now`` (in the site's zone where it names none)."""
     if not now:
         return lambda: datetime.now(UTC)
-    fixed = _moment(now, site.settings.site.timezone)
+    fixed = _moment(now, settings.site.timezone)
     return lambda: fixed
 
 

@@ -54,7 +54,7 @@ def add(
         raise UsageError(f"{error}.") from None
     with opened.store.write() as tx:
         feeds.name_in_settings(tx, opened.sources_by_feed())
-        done = people.join(opened, tx, wish, clock_of(opened, now)())
+        done = people.join(opened, tx, wish, clock_of(opened.settings, now)())
     if done == "left before":
         raise GazetError(f"{address} has left or is suppressed.", fix="Nobody who left is subscribed again by somebody else.")
     say(f"{done}: {address} → {feed}")
@@ -80,7 +80,7 @@ def import_csv(
     opened = open_site(site)
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            done = people.import_subscribers(opened, people.read_csv(opened, lines), clock_of(opened, now)(), _progress)
+            done = people.import_subscribers(opened, people.read_csv(opened, lines), clock_of(opened.settings, now)(), _progress)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}.") from None
     except UsageError as error:
@@ -197,5 +197,5 @@ def unsubscribe(
         known = any(True for _ in subscribers.records(tx, feed=feed, address=address))
     if not known:
         raise UsageError(f"{address} is not subscribed here.", fix='"gazet subscribers list" shows who is.')
-    left = people.unsubscribe(opened, address, feed, clock_of(opened, now)())
+    left = people.unsubscribe(opened, address, feed, clock_of(opened.settings, now)())
     say(f"{address} left {', '.join(left)}" if left else f"{address} had left already")

@@ -27,7 +27,7 @@ from pipeline.errors import ConfigError, GazetError, Problem, UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pipeline.config import FeedSettings
+    from pipeline.config import FeedSettings, Settings
     from pipeline.jobs.deliver_batch import Tally
     from pipeline.jobs.site import Site
 
@@ -65,13 +65,13 @@ def _name_feeds(site: Site) -> None:
 
 def _slugs(site: Site, feed: str | None) -> list[str]:
     """The feed named, or all. Raises ConfigError for an unknown one, and where there is none at all."""
-    return [site.feed(feed).slug] if feed else sorted(_expect_feeds(site))
+    return [site.feed(feed).slug] if feed else sorted(_expect_feeds(site.settings))
 
 
-def _expect_feeds(site: Site) -> dict[str, FeedSettings]:
-    if not site.settings.feeds:
+def _expect_feeds(settings: Settings) -> dict[str, FeedSettings]:
+    if not settings.feeds:
         raise ConfigError([Problem("feeds/", "there is no feed yet", "write feeds/<slug>.toml with a title and a [[source]]")])
-    return site.settings.feeds
+    return settings.feeds
 
 
 def run(
@@ -93,13 +93,13 @@ def run(
     if now and not once:
         raise UsageError("--now stands still, so it needs --once.", fix="Say gazet run --once --now ….")
     with _working(site) as opened, stopping() as stop, _progress() as progress:
-        _expect_feeds(opened)
+        _expect_feeds(opened.settings)
         engine = LocalEngine(
             opened,
             lambda: app.relay_for(opened),
             process=app.process_name(),
             is_dead=app.dead_process(opened),
-            clock=clock_of(opened, now),
+            clock=clock_of(opened.settings, now),
             stop=stop,
             say=(lambda _: None) if as_json else say,
             progress=progress,
@@ -155,7 +155,7 @@ def collect(
         slugs = _slugs(opened, feed)
         with opened.store.read() as tx:
             sources = [source for source in feeds.sources(tx) if set(slugs) & set(source.feeds)]
-        clock = clock_of(opened, now)
+        clock = clock_of(opened.settings, now)
         results = []
         for source in sources:
             results.append(collect_source(opened, source, clock()))
@@ -214,7 +214,7 @@ def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Ca
 
     done, errors = [], []
     with _working(site) as opened:
-        clock = clock_of(opened, now)
+        clock = clock_of(opened.settings, now)
         for slug in _slugs(opened, feed):
             try:
                 with noted(opened, f"{kind}:{slug}", clock()):
@@ -245,7 +245,7 @@ def deliver(
     from pipeline.jobs.sweep import sweep
 
     with _working(site) as opened, stopping() as stop, _progress() as progress:
-        clock = clock_of(opened, now)
+        clock = clock_of(opened.settings, now)
         identity = None
         if edition:
             with opened.store.read() as tx:
@@ -292,22 +292,23 @@ def check(
 
     Example: `gazet check https://www.example.org/nieuws/`
     """
+    from pipeline import config, http, texts
     from pipeline.cli import trial
 
-    opened = trial.site_without_store(folder_of(site))
+    settings = config.load(folder_of(site))
     if target is None:
-        _expect_feeds(opened)
-    clock = clock_of(opened, now)
+        _expect_feeds(settings)
+    clock, fetcher = clock_of(settings, now), http.from_settings(settings)
     findings = []
-    for feed, source in trial.sources(opened, target):
-        findings.append(trial.finding(opened, feed, source, clock()))
+    for feed, source in trial.sources(settings, target):
+        findings.append(trial.finding(settings, fetcher, feed, source, clock()))
         if not as_json:
-            trial.show_finding(findings[-1], opened.settings.site.timezone)
+            trial.show_finding(findings[-1], settings.site.timezone)
     if as_json:
         print_json(findings)
-    trial.check_templates(opened, clock())
+    trial.check_templates(settings, texts.Texts(settings.folder), clock())
     if not as_json:
-        for name in opened.settings.without_effect():
+        for name in settings.without_effect():
             say(f"note: {name} has no effect in this version of Gazet")
     raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)
 
@@ -327,7 +328,7 @@ def preview(
 
     opened = open_site(site)
     _name_feeds(opened)
-    made = trial.preview(opened, feed, address, clock_of(opened, now)())
+    made = trial.preview(opened, feed, address, clock_of(opened.settings, now)())
     if out is None:
         say(made.readable)
         return

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pipeline import config
 from pipeline.cli.options import local, say, warn
 from pipeline.compose import digest, message
-from pipeline.compose.links import Links
 from pipeline.compose.select import select
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, GazetError, ReadError, UsageError
-from pipeline.http import from_settings
+from pipeline.http import Fetcher
 from pipeline.jobs.collect_source import read_source
 from pipeline.jobs.lines import count
 from pipeline.jobs.open_edition import document_for
@@ -25,7 +23,6 @@ from pipeline.models import (
     Attachment,
     CandidateItem,
     Choice,
-    DigestDocument,
     FeedItem,
     Image,
     Item,
@@ -35,7 +32,7 @@ from pipeline.models import (
     Selection,
 )
 from pipeline.publish import render_all
-from pipeline.store import Store, items, subscribers
+from pipeline.store import Tx, items, subscribers
 from pipeline.store.subscribers import SubscriptionRecord
 from pipeline.texts import Texts
 
@@ -52,26 +49,13 @@ class Finding:
     problem: str
 
 
-class _NoStore(Store):
-    """Stands where a store would be for commands that must not make one."""
-
-    def __init__(self) -> None:
-        self.where = ""
-
-
-def site_without_store(folder: Path) -> Site:
-    """The site for reading only: no store is opened or made, no secret needed."""
-    settings = config.load(folder)
-    return Site(settings, _NoStore(), Texts(settings.folder), from_settings(settings), Links(b"nothing is signed here"))
-
-
-def sources(site: Site, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
+def sources(settings: Settings, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
     """The sources of a feed, of all feeds, or a single URL, read as the feed that names it would read it."""
-    feeds = site.settings.feeds.values()
+    feeds = settings.feeds.values()
     if target and "://" in target:
         known = [(feed, source) for feed in feeds for source in feed.source if source.url == target]
-        return known[:1] or [_stranger(site.settings, target)]
-    chosen = [site.feed(target)] if target else feeds
+        return known[:1] or [_stranger(settings, target)]
+    chosen = [settings.feed(target)] if target else feeds
     return [(feed, source) for feed in chosen for source in feed.source]
 
 
@@ -84,22 +68,24 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
     return FeedSettings(slug="-", title=url, language=settings.site.language, source=(source,)), source
 
 
-def finding(site: Site, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
+def finding(settings: Settings, fetcher: Fetcher, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
     """What one source yields now; a source that cannot be read is a finding too."""
     try:
-        reading = read_source(site, feed, source, site.fetcher.fetch(source.url), now)
+        reading = read_source(settings, feed, source, fetcher.fetch(source.url), now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"
         return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
     return Finding(feed.slug, source.url, reading.parsed.rule, reading.candidates, reading.remarks, "")
 
 
-def check_templates(site: Site, now: datetime) -> None:
+def check_templates(settings: Settings, texts: Texts, now: datetime) -> None:
     """Render every template for every feed, so that a mistake is found here and not at eight o'clock. Raises TemplateFault."""
-    for feed in site.settings.feeds.values():
-        shown = [_sample(number, now) for number in (2, 1)]
-        digest.render(_digest_of(site, feed, Choice(), Selection(tuple(shown), more=1), now), site.texts)
-        render_all(document_of(site, feed, shown, now.replace(microsecond=0)), site.texts)
+    shown = [_sample(number, now) for number in (2, 1)]
+    selection, web_url = Selection(tuple(shown), more=1), f"{settings.site.url}/read/sample"
+    for feed in settings.feeds.values():
+        mail = document_for(settings, feed, Choice(), selection, web_url=web_url, due_at=now, opened_at=now)
+        digest.render(mail, texts)
+        render_all(document_of(settings, feed, shown, now.replace(microsecond=0)), texts)
 
 
 def _sample(number: int, now: datetime) -> FeedItem:
@@ -159,7 +145,7 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
     """The feed and the mail that ``address`` (or a new subscriber) would get now. Raises UsageError with nothing to show."""
     feed = site.feed(slug)
     with site.store.read() as tx:
-        someone = _subscription(subscribers.records(tx, feed=slug, address=address), slug, address) if address else None
+        someone = _subscription(tx, slug, address) if address else None
         newest = items.newest(tx, slug, feed.publish.items)
         top = max((item.seq for item in newest), default=0)
         cursor = someone.settled_seq if someone else items.seq_before_newest_mailed(tx, slug, feed.digest.first_items)
@@ -172,7 +158,7 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
         waiting = f"{count(len(stream), 'item')} after the last digest, {feed.digest.min_items} that match are needed"
         raise GazetError(f"No mail is due for {address or 'a new subscriber'} in {slug}: {waiting}.")
     mail = _mail(site, feed, choice, selection, someone, now)
-    feeds = render_all(document_of(site, feed, newest, now.replace(microsecond=0)), site.texts)
+    feeds = render_all(document_of(site.settings, feed, newest, now.replace(microsecond=0)), site.texts)
     files = {f"{slug}.{extension}": data for extension, data in feeds.items()} | {f"{slug}.eml": mail}
     parsed = email.message_from_bytes(mail, policy=email.policy.default)
     if (html := parsed.get_body(("html",))) is not None:
@@ -185,20 +171,19 @@ def preview(site: Site, slug: str, address: str, now: datetime) -> Preview:
     return Preview(files, f"{headers}\n\n{readable}")
 
 
-def _subscription(found: object, slug: str, address: str) -> SubscriptionRecord:
-    for record in found:  # type: ignore[attr-defined]
-        return record  # type: ignore[no-any-return]
-    raise UsageError(f"{address} is not subscribed to {slug}.", fix='"gazet subscribers list" shows who is.')
-
-
-def _digest_of(site: Site, feed: FeedSettings, choice: Choice, selection: Selection, now: datetime) -> DigestDocument:
-    return document_for(site, feed, choice, selection, variant_id=0, due_at=now, opened_at=now)
+def _subscription(tx: Tx, slug: str, address: str) -> SubscriptionRecord:
+    found = [*subscribers.records(tx, feed=slug, address=address)]
+    if not found:
+        raise UsageError(f"{address} is not subscribed to {slug}.", fix='"gazet subscribers list" shows who is.')
+    return found[0]
 
 
 def _mail(
     site: Site, feed: FeedSettings, choice: Choice, selection: Selection, someone: SubscriptionRecord | None, now: datetime
 ) -> bytes:
-    made = digest.render(_digest_of(site, feed, choice, selection, now), site.texts)
+    web_url = site.links.web_url(site.settings.site.url, 0)
+    document = document_for(site.settings, feed, choice, selection, web_url=web_url, due_at=now, opened_at=now)
+    made = digest.render(document, site.texts)
     identity = someone.id if someone else 0
     unsubscribe_mail = feed.digest.unsubscribe_mail or site.settings.site.contact
     personal = Personal(

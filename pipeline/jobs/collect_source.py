@@ -11,7 +11,7 @@ from hashlib import sha256
 from pipeline.collect.decide import decide
 from pipeline.collect.normalise import normalise
 from pipeline.collect.read import read
-from pipeline.config import FeedSettings, SourceSettings
+from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, GazetError, ReadError
 from pipeline.http import Fetched
 from pipeline.jobs.site import Site
@@ -54,7 +54,7 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
         fetched = _fetch(site, source, conditional=how == source.settings_hash and not _new_to_a_feed(site, source))
         if fetched.not_modified:
             return _keep(site, source, fetched, now, wanted.every)
-        reading = read_source(site, feed, wanted, fetched, now)
+        reading = read_source(site.settings, feed, wanted, fetched, now)
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
     return _apply(site, source, fetched, reading, now, wanted.every, how)
@@ -69,10 +69,10 @@ def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
     raise KeyError(url)
 
 
-def read_source(site: Site, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Reading:
+def read_source(settings: Settings, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Reading:
     """Read fetched bytes as the settings say. Raises ReadError. Stores nothing: ``gazet check`` uses it too."""
     language = source.language or feed.language
-    zone = site.settings.zone_of(source)
+    zone = settings.zone_of(source)
     parsed = read(
         fetched.body,
         url=fetched.final_url,
@@ -82,7 +82,7 @@ def read_source(site: Site, feed: FeedSettings, source: SourceSettings, fetched:
         language=language,
         zone=zone,
         now=now,
-        max_items=site.settings.collect.max_items,
+        max_items=settings.collect.max_items,
     )
     candidates, remarks = normalise(parsed, base_url=fetched.final_url, language=language, now=now)
     return Reading(parsed, candidates, (*parsed.skipped, *remarks))

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from pipeline.compose import digest
 from pipeline.compose.select import select
-from pipeline.config import FeedSettings
+from pipeline.config import FeedSettings, Settings
 from pipeline.errors import StoreError
 from pipeline.jobs import slots
-from pipeline.jobs.site import Site
+from pipeline.jobs.site import Site, feed_url, host_of
 from pipeline.models import Choice, DigestDocument, FeedItem, RenderedVariant, Selection
 from pipeline.store import Tx, editions, feeds, items, new_id
 from pipeline.store.editions import DueSchedule, Group, NewEdition, NewVariant
@@ -78,7 +78,7 @@ def open_edition(site: Site, slug: str, now: datetime) -> Opened:
 
 def _new_edition(site: Site, feed: FeedSettings, now: datetime) -> NewEdition:
     """The frozen part of an edition; moment and label are set when it is written."""
-    _, sender = parseaddr(sender_of(site, feed))
+    _, sender = parseaddr(sender_of(site.settings, feed))
     return NewEdition(
         id=new_id(),
         feed=feed.slug,
@@ -94,10 +94,10 @@ def _new_edition(site: Site, feed: FeedSettings, now: datetime) -> NewEdition:
     )
 
 
-def sender_of(site: Site, feed: FeedSettings) -> str:
+def sender_of(settings: Settings, feed: FeedSettings) -> str:
     """The From of a digest: the feed's own, else the site's title and contact address."""
-    title = site.settings.site.title.replace("\\", "\\\\").replace('"', '\\"')
-    return feed.digest.sender or f'"{title}" <{site.settings.site.contact}>'
+    title = settings.site.title.replace("\\", "\\\\").replace('"', '\\"')
+    return feed.digest.sender or f'"{title}" <{settings.site.contact}>'
 
 
 def find_due(tx: Tx, feed: FeedSettings, now: datetime) -> Due:
@@ -160,7 +160,8 @@ def _variant(
     due_at: datetime,
 ) -> NewVariant:
     identity = new_id()
-    document = document_for(site, feed, choice, selection, variant_id=identity, due_at=due_at, opened_at=edition.opened_at)
+    web_url = site.links.web_url(edition.base_url, identity)
+    document = document_for(site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=edition.opened_at)
     made: RenderedVariant = digest.render(document, site.texts)
     return NewVariant(
         id=identity,
@@ -177,34 +178,34 @@ def _variant(
 
 
 def document_for(
-    site: Site,
+    settings: Settings,
     feed: FeedSettings,
     choice: Choice,
     selection: Selection,
     *,
-    variant_id: int,
+    web_url: str,
     due_at: datetime,
     opened_at: datetime,
 ) -> DigestDocument:
     """Everything a digest shows; ``gazet preview`` uses it for an edition that nobody opens."""
-    settings = site.settings.site
+    site, host = settings.site, host_of(settings)
     return DigestDocument(
         feed_slug=feed.slug,
         feed_title=feed.title,
-        site_title=settings.title,
+        site_title=site.title,
         language=choice.language or feed.language,
-        timezone=settings.timezone,
-        base_url=settings.url,
-        feed_url=site.feed_url(feed.slug, "html"),
-        web_url=site.links.web_url(settings.url, variant_id),
-        contact=settings.contact,
-        postal_address=settings.postal_address,
-        sender=sender_of(site, feed),
+        timezone=site.timezone,
+        base_url=site.url,
+        feed_url=feed_url(settings, feed.slug, "html"),
+        web_url=web_url,
+        contact=site.contact,
+        postal_address=site.postal_address,
+        sender=sender_of(settings, feed),
         due_at=due_at,
         opened_at=opened_at,
-        message_id_domain=site.host,
-        list_id=f"{feed.slug}.{site.host}",
-        unsubscribe_mail=feed.digest.unsubscribe_mail or settings.contact,
+        message_id_domain=host,
+        list_id=f"{feed.slug}.{host}",
+        unsubscribe_mail=feed.digest.unsubscribe_mail or site.contact,
         selection=selection,
         format=choice.format,
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline import __version__
-from pipeline.config import FeedSettings
-from pipeline.jobs.site import Site
+from pipeline.config import FeedSettings, Settings
+from pipeline.jobs.site import Site, feed_url
 from pipeline.models import FeedDocument, FeedItem
 from pipeline.publish import FORMATS, render_all
 from pipeline.publish.files import file_hash, publish_files
@@ -38,7 +38,7 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
         state = feeds.state(tx, slug)
         listed = items.newest(tx, slug, feed.publish.items)
     folder = public_folder(site)
-    undated = document_of(site, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
+    undated = document_of(site.settings, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
     input_hash = _input_hash(undated, site.texts.fingerprint())
     changed_at = _changed_at(site, state, input_hash, now)
     if state.input_hash == input_hash and state.written_hash == _written_hash(input_hash, _on_disk(folder, slug, changed_at)):
@@ -56,7 +56,7 @@ def public_folder(site: Site) -> Path:
     return site.settings.path("var/public/feeds")
 
 
-def document_of(site: Site, feed: FeedSettings, listed: list[FeedItem], changed_at: datetime) -> FeedDocument:
+def document_of(settings: Settings, feed: FeedSettings, listed: list[FeedItem], changed_at: datetime) -> FeedDocument:
     """Everything the published files of a feed show; ``gazet preview`` uses it too."""
     first = urlsplit(feed.source[0].url)
     return FeedDocument(
@@ -64,14 +64,14 @@ def document_of(site: Site, feed: FeedSettings, listed: list[FeedItem], changed_
         title=feed.title,
         description=feed.description,
         language=feed.language,
-        site_title=site.settings.site.title,
-        base_url=site.settings.site.url,
+        site_title=settings.site.title,
+        base_url=settings.site.url,
         home_url=feed.home or f"{first.scheme}://{first.netloc}/",
-        contact=site.settings.site.contact,
-        timezone=site.settings.site.timezone,
+        contact=settings.site.contact,
+        timezone=settings.site.timezone,
         changed_at=changed_at,
         items=tuple(listed),
-        urls={extension: site.feed_url(feed.slug, extension) for extension in FORMATS},
+        urls={extension: feed_url(settings, feed.slug, extension) for extension in FORMATS},
     )
 
 

@@ -29,12 +29,18 @@ class Site:
     @property
     def host(self) -> str:
         """The public host name: Message-IDs and List-Ids end in it."""
-        return urlsplit(self.settings.site.url).hostname or "localhost"
-
-    def feed_url(self, slug: str, extension: str) -> str:
-        """The public address of a published file."""
-        return f"{self.settings.site.url}/feeds/{slug}.{extension}"
+        return host_of(self.settings)
 
     def sources_by_feed(self) -> dict[str, tuple[str, ...]]:
         """Which URLs each feed reads, as the settings say."""
         return {slug: tuple(source.url for source in feed.source) for slug, feed in self.settings.feeds.items()}
+
+
+def host_of(settings: Settings) -> str:
+    """The host name of the site's address."""
+    return urlsplit(settings.site.url).hostname or "localhost"
+
+
+def feed_url(settings: Settings, slug: str, extension: str) -> str:
+    """The public address of a published file."""
+    return f"{settings.site.url}/feeds/{slug}.{extension}"

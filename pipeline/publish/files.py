@@ -45,13 +45,16 @@ def _is_current(path: Path, data: bytes, mtime: datetime) -> bool:
 
 def _clear_up(folder: Path, slug: str) -> None:
     for left in folder.glob(f".{slug}.*.tmp"):
-        owner = left.name.split(".")[-2].partition("-")[0]
-        if owner.isdecimal() and not _is_alive(int(owner)):
+        pid, _, thread = left.name.split(".")[-2].partition("-")
+        if pid.isdecimal() and thread.isdecimal() and not _is_being_written(int(pid), int(thread)):
             with suppress(OSError):
-                left.unlink()
+                left.unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
+def _is_being_written(pid: int, thread: int) -> bool:
+    """Whether its writer lives. Our own number may be that of a process before us: in a container all are number 1."""
+    if pid == os.getpid():
+        return thread != threading.get_ident() and thread in {living.ident for living in threading.enumerate()}
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -100,14 +100,16 @@ def test_a_clock_that_was_ten_years_ahead_stops_nothing(world: World) -> None:
 def test_new_content_never_has_an_older_or_the_same_time(world: World) -> None:
     path = world.folder / "var/public/feeds/po.rss"
     times = []
-    for number, at in enumerate(("2026-11-20T12:00", "2026-11-20T12:02", "2026-11-20T11:00"), 1):
+    for number, at in enumerate(
+        ("2026-11-20T12:00", "2026-11-20T12:02", "2026-11-20T12:02", "2026-11-20T11:00", "2026-11-19T12:00"), 1
+    ):
         world.news(f"Bericht {number}", "2026-11-20T09:00")
         with world.site.store.write() as tx:
             for source in feeds.sources(tx):
                 feeds.record_answer(tx, source.id, now=moment(at), next_poll_at=moment(at), etag="", last_modified="")
         world.run(at)
         times.append(path.stat().st_mtime)
-    assert times == sorted(set(times))
+    assert times == sorted(set(times)), times
 
 
 def test_only_its_owner_reads_the_store_the_secret_and_the_outbox(world: World) -> None:

@@ -133,14 +133,20 @@ def test_a_large_digest_stays_below_what_gmail_shows_and_names_the_rest():
     page, text = received(variant)
     shown = len(page.css("h2"))
     assert 25 <= shown < 200
+    assert variant.shown == shown
     assert len(page.html.encode()) < 102 * 1024
     assert links(page)[f"En nog {207 - shown} berichten"]
     assert text.count("https://www.example.org/nieuws/") == shown
     assert variant.subject.endswith("en nog 206")
 
 
+def test_a_digest_that_fits_shows_all_of_its_selection():
+    assert digest.render(make_digest(more=7), TEXTS).shown == 3
+
+
 def test_one_item_that_is_too_large_by_itself_is_still_sent():
     variant = digest.render(make_digest([make_feed_item(1, title="a" * 120_000)]), TEXTS)
+    assert variant.shown == 1
     assert "a" * 120_000 in variant.html
 
 

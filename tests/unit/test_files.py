@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,12 +111,27 @@ def test_what_a_killed_publisher_left_is_removed_and_what_a_living_one_writes_is
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = tmp_path / f".po.rss.{dead.pid}-1.tmp"
-    living = tmp_path / f".po.atom.{os.getpid()}-1.tmp"
+    namesake = tmp_path / f".po.rss.{os.getpid()}-1.tmp"  # in a container every Gazet has the same number
+    living = tmp_path / f".po.atom.{os.getppid()}-1.tmp"
     others = tmp_path / f".ander.rss.{dead.pid}-1.tmp"
-    for path in (left, living, others):
+    for path in (left, namesake, living, others):
         path.write_bytes(b"half")
     publish_files(tmp_path, "po", {"rss": b"news"}, AT)
     assert names(tmp_path) == sorted(["po.rss", living.name, others.name])
+
+
+def test_what_another_thread_of_this_process_writes_is_left_alone(tmp_path):
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait)
+    thread.start()
+    writing = tmp_path / f".po.atom.{os.getpid()}-{thread.ident}.tmp"
+    writing.write_bytes(b"half")
+    publish_files(tmp_path, "po", {"rss": b"news"}, AT)
+    assert writing.exists()
+    go_on.set()
+    thread.join()
+    publish_files(tmp_path, "po", {"rss": b"more"}, LATER)
+    assert names(tmp_path) == ["po.rss"]
 
 
 def test_a_failure_between_two_files_says_that_some_are_new(tmp_path, monkeypatch):
@@ -133,3 +149,16 @@ def test_a_failure_between_two_files_says_that_some_are_new(tmp_path, monkeypatc
         publish_files(tmp_path, "po", {"rss": b"new", "atom": b"new"}, LATER)
     assert caught.value.replaced
     assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]
+
+
+def test_a_failure_before_the_first_file_says_that_all_are_old(tmp_path, monkeypatch):
+    publish_files(tmp_path, "po", {"rss": b"old", "atom": b"old"}, AT)
+
+    def fails(_self, _target):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(PublishError, match="the files published before are unchanged") as caught:
+        publish_files(tmp_path, "po", {"rss": b"new", "atom": b"new"}, LATER)
+    assert not caught.value.replaced
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"old"}

@@ -45,6 +45,7 @@ HARD = (
     },
     {"title": "IDN", "url": "https://nieuws.münchen.example/straße & zo/?q=ü#één", "published_precision": Precision.TIME},
     {"title": "Zelfde moment", "updated_at": datetime(2019, 5, 22, 10, 0, 0, 7, tzinfo=UTC)},
+    {"title": "Over <b>vet</b> & zo", "url": "https://example.org/x?a=1&b=2"},
     {"title": "A" * 5000, "summary": "x " * 5000},
 )
 
@@ -221,6 +222,89 @@ def test_json_feed_follows_version_1_1(feed, document):
         {"url": "https://example.org/%C3%A9.pdf", "mime_type": "application/pdf", "title": "Rapport", "size_in_bytes": 1234},
         {"url": "https://example.org/b.mp3", "mime_type": "application/octet-stream"},
     ]
+
+
+RFC_822 = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000")
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+URL = re.compile(r"https?://[a-z0-9.:-]+/[!-~]*")
+
+
+def test_every_time_is_written_as_its_format_asks(rss, atom, feed):
+    said = [node.text for node in rss.iter("pubDate", "lastBuildDate")]
+    assert len(said) == 2 + len(HARD)
+    assert all(RFC_822.fullmatch(text) for text in said)
+    assert all(f"{parsedate_to_datetime(text):%a}" == text[:3] for text in said)  # the day of the week is the right one
+    said = [node.text for node in atom.iter(f"{ATOM}updated", f"{ATOM}published")]
+    assert len(said) == 1 + 2 * len(HARD)
+    said += [item[name] for item in feed["items"] for name in ("date_published", "date_modified")]
+    assert all(RFC_3339.fullmatch(text) for text in said)
+
+
+def test_every_address_is_an_absolute_ascii_one(rss, atom, feed):
+    own = {"{http://www.w3.org/2005/Atom}link": "href", "enclosure": "url", f"{MEDIA}content": "url", f"{MEDIA}thumbnail": "url"}
+    found = [node.get(own[node.tag]) for tree in (rss, atom) for node in tree.iter(*own)]
+    found += [node.text for node in rss.iter("link")] + [node.text for node in atom.iter(f"{ATOM}uri")]
+    found += [feed["home_page_url"], feed["feed_url"], feed["authors"][0]["url"]]
+    for item in feed["items"]:
+        found += [value for name, value in item.items() if name in ("url", "external_url", "image", "banner_image")]
+        found += [attachment["url"] for attachment in item.get("attachments", [])]
+    assert len(found) > 3 * len(HARD)
+    assert not [url for url in found if not URL.fullmatch(url)]
+    assert "https://nieuws.xn--mnchen-3ya.example/stra%C3%9Fe%20&%20zo/?q=%C3%BC#%C3%A9%C3%A9n" in found
+
+
+def test_no_element_is_there_for_nothing(rss, atom, feed):
+    for tree in (rss.getparent(), atom):
+        assert not [node.tag for node in tree.iter() if not (len(node) or node.attrib or (node.text or "").strip())]
+        assert not [(node.tag, name) for node in tree.iter() for name, value in node.attrib.items() if not value.strip()]
+    for item in feed["items"]:
+        assert not [name for name, value in item.items() if value in ("", [], {}, None)]
+
+
+def test_lengths_are_digits_and_an_enclosure_always_has_its_three_attributes(rss, atom, feed):
+    enclosures = [*rss.iter("enclosure")]
+    assert enclosures
+    for node in enclosures:  # RSS requires all three; a length that is not known is 0
+        assert set(node.attrib) == {"url", "length", "type"}
+        assert re.fullmatch(r"\d+", node.get("length"))
+    lengths = [node.get("length") for node in atom.iter(f"{ATOM}link") if "length" in node.attrib]
+    lengths += [node.get("fileSize") for node in rss.iter(f"{MEDIA}content") if "fileSize" in node.attrib]
+    assert lengths
+    assert all(re.fullmatch(r"[1-9]\d*", text) for text in lengths)
+    sizes = [found["size_in_bytes"] for item in feed["items"] for found in item.get("attachments", []) if "size_in_bytes" in found]
+    assert sizes
+    assert all(type(size) is int and size > 0 for size in sizes)
+
+
+def test_ids_are_unique_in_each_format_and_differ_from_the_feeds_own(rss, atom, feed):
+    entries = [node.text for node in atom.iterfind(f"{ATOM}entry/{ATOM}id")]
+    for ids in ([node.text for node in rss.iter("guid")], [atom.findtext(f"{ATOM}id"), *entries], [i["id"] for i in feed["items"]]):
+        assert len(set(ids)) == len(ids) >= len(HARD)
+
+
+def test_markup_in_a_title_stays_text_and_no_text_holds_what_xml_forbids(files, rss, atom, feed):
+    for titles in (
+        [node.text for node in rss.iterfind("item/title")],
+        [node.text for node in atom.iterfind(f"{ATOM}entry/{ATOM}title")],
+        [item["title"] for item in feed["items"] if "title" in item],
+    ):
+        assert "Over <b>vet</b> & zo" in titles
+        assert "Emoji ❤️ 👩🏽‍🏫 é e\u0301" in titles
+        assert "A" * 5000 in titles
+        assert any("خبر عاجل <b>" in title for title in titles)
+    assert {title.get("type", "text") for title in atom.iter(f"{ATOM}title")} == {"text"}
+    for name, data in files.items():
+        text = json.dumps(json.loads(data), ensure_ascii=False) if name == "json" else data.decode()
+        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", text), name
+
+
+def test_an_attachment_of_unknown_length_says_0_in_rss_and_nothing_elsewhere():
+    audio = Attachment("https://example.org/a.mp3", "audio/mpeg", -1)
+    files = render_all(make_feed_document([make_feed_item(1, attachments=(audio,))]), TEXTS)
+    assert etree.fromstring(files["rss"]).find("channel/item/enclosure").get("length") == "0"
+    enclosure = etree.fromstring(files["atom"]).find(f"{ATOM}entry/{ATOM}link[@rel='enclosure']")
+    assert "length" not in enclosure.attrib
+    assert json.loads(files["json"])["items"][0]["attachments"] == [{"url": audio.url, "mime_type": "audio/mpeg"}]
 
 
 def test_an_empty_feed_is_still_a_feed():

@@ -1,0 +1,80 @@
+"""Published files and stored variants say what was really written and shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+from sqlalchemy import select
+
+from pipeline.jobs import publish_feed as job
+from pipeline.publish.files import publish_files
+from pipeline.store.schema import VariantRow
+from tests.integration.command import gazet
+from tests.world import World, moment
+
+AT = moment("2026-11-20T12:00")
+
+
+def test_a_file_that_is_altered_while_it_is_published_is_noticed_the_next_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.news("Eerste bericht", "2026-11-20T09:00")
+    world.run(AT)
+    world.news("Tweede bericht", "2026-11-20T09:00")
+    path = world.folder / "var/public/feeds/po.rss"
+
+    def and_somebody_writes_too(folder: Path, slug: str, files: Mapping[str, bytes], mtime: datetime) -> None:
+        publish_files(folder, slug, files, mtime)
+        path.write_bytes(b"junk")
+        os.utime(path, (mtime.timestamp(), mtime.timestamp()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "publish_files", and_somebody_writes_too)
+        world.run("2026-11-20T12:05")
+    assert path.read_bytes() == b"junk"
+    again = job.publish_feed(world.site, "po", moment("2026-11-20T12:10"))
+    assert again.written
+    assert b"Tweede bericht" in path.read_bytes()
+    assert not job.publish_feed(world.site, "po", moment("2026-11-20T12:15")).written
+
+
+def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(world: World) -> None:
+    world.news("Eerste bericht", "2026-11-20T09:00")
+    world.run(AT)
+    public = world.folder / "var/public/feeds"
+    (public / f".po.rss.{os.getpid()}-1.tmp").write_bytes(b"half")
+    world.news("Tweede bericht", "2026-11-20T09:00")
+    world.run("2026-11-20T12:05")
+    assert sorted(path.name for path in public.iterdir()) == ["po.atom", "po.html", "po.json", "po.rss"]
+    assert b"Tweede bericht" in (public / "po.rss").read_bytes()
+
+
+def test_a_variant_that_was_too_large_names_the_items_that_it_shows_and_counts_the_others(world: World) -> None:
+    world.write_feed(digest="max_items = 100\nfirst_items = 100")
+    world.subscribe("ann@example.org", cadence="daily", at="2026-11-20T10:00")
+    for number in range(1, 91):
+        world.news(f"Bericht {number:03}", "2026-11-20T09:00", text=f"{number} " + "een lang verhaal " * 100)
+    world.run("2026-11-21T08:00")
+    [mail] = world.mails
+    shown = world.titles(mail)
+    with world.site.store.read() as tx:
+        [variant] = tx.execute(select(VariantRow.items, VariantRow.more, VariantRow.html)).all()
+    assert 10 < len(shown) < 90
+    assert (len(variant.items), variant.more) == (len(shown), 90 - len(shown))
+    assert len(LexborHTMLParser(variant.html).css("h2")) == len(shown)
+
+
+def test_check_renders_the_templates_as_every_feed_shows_them_without_store_or_secret(world: World) -> None:
+    """A mistake in a template is found before the first item is there."""
+    world.news("Eerste bericht", "2026-11-20T09:00")
+    (world.folder / "templates").mkdir()
+    (world.folder / "templates" / "digest.txt.j2").write_text("{{ digest.web_url }} {{ nothing_of_the_kind }}", encoding="utf-8")
+    ended = gazet("check", site=world.folder)
+    assert ended.code == 1
+    assert "digest.txt.j2:1: UndefinedError: 'nothing_of_the_kind' is undefined" in ended.err
+    assert not (world.folder / "var").exists()
