@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -76,6 +77,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[Any]: JSON(), bytes: LargeBinary}  # noqa: RUF012
 
 
+_EMPTY = text("''")
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -95,10 +97,15 @@ class SiteRow(Base):
     __tablename__ = "site"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    answered_url: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    answered_at: Mapped[datetime | None]
 
 
 class FeedRow(Base):
-    """A feed; its row is the feed's lock. ``written_hash`` says what the files on disk should be."""
+    """A feed; its row is the feed's lock. ``written_hash`` says what the files on disk should be.
+
+    ``intro_hash`` is that of the last intro a digest began with.
+    """
 
     __tablename__ = "feeds"
     slug: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -107,10 +114,14 @@ class FeedRow(Base):
     input_hash: Mapped[str] = mapped_column(String(64), default="")
     written_hash: Mapped[str] = mapped_column(String(64), default="")
     changed_at: Mapped[datetime | None]
+    intro_hash: Mapped[str] = mapped_column(String(64), default="", server_default=_EMPTY)
 
 
 class SourceRow(Base):
-    """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte."""
+    """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte.
+
+    ``hold_next``: what the next collect finds new is held, for after a restore it may have been mailed already.
+    """
 
     __tablename__ = "sources"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -124,6 +135,7 @@ class SourceRow(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     collected_at: Mapped[datetime | None]
     next_poll_at: Mapped[datetime | None]
+    hold_next: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     __table_args__ = (_one_of("state", SourceState),)
 
 
@@ -187,6 +199,17 @@ class FeedItemRow(Base):
     released_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
     __table_args__ = (UniqueConstraint("feed", "item_id"),)
+
+
+class RestoredNumberRow(Base):
+    """A number of the record whose item a restored store does not know: the item gets it again when it is collected."""
+
+    __tablename__ = "restored_numbers"
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    identity: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text)
+    __table_args__ = (UniqueConstraint("feed", "identity"),)
 
 
 class ScheduleRow(Base):
@@ -322,7 +345,7 @@ class DeliveryRow(Base):
 
 
 class NoticeRow(Base):
-    """A single mail that is no edition; ``dedupe_key`` makes asking twice harmless."""
+    """A single mail that is no edition, its bytes frozen; ``dedupe_key`` makes asking twice harmless."""
 
     __tablename__ = "notices"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -333,6 +356,14 @@ class NoticeRow(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_at: Mapped[datetime | None]
     lease: Mapped[str] = mapped_column(Text, default="")
+    lease_until: Mapped[datetime | None]
+    sender: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    message: Mapped[bytes] = mapped_column(LargeBinary, default=b"", server_default=_EMPTY)
+    relay: Mapped[str] = mapped_column(String(64), default="", server_default=_EMPTY)
+    reply: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    created_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
     __table_args__ = (_one_of("status", DeliveryStatus),)
 
 
@@ -346,6 +377,7 @@ class RelayRow(Base):
     retry_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(Integer, default=0)
     tested_settings_hash: Mapped[str] = mapped_column(String(64), default="")
+    tested_at: Mapped[datetime | None]
 
 
 class SuppressionRow(Base):
@@ -382,7 +414,10 @@ class RunRow(Base):
 
 
 class ProblemRow(Base):
-    """Something that needs a person, until it is mended. ``reported_at``: said once already, so cron stays quiet."""
+    """Something that needs a person, until it is mended.
+
+    ``reported_at``: said once already, so cron stays quiet; ``mailed_at``: an alert mail told of it.
+    """
 
     __tablename__ = "problems"
     key: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -390,3 +425,13 @@ class ProblemRow(Base):
     fix: Mapped[str] = mapped_column(Text)
     since: Mapped[datetime]
     reported_at: Mapped[datetime | None]
+    mailed_at: Mapped[datetime | None]
+
+
+class RecoveryRow(Base):
+    """A problem that an alert mail told of and that is over; the next alert mail says so."""
+
+    __tablename__ = "recoveries"
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    what: Mapped[str] = mapped_column(Text)
+    mended_at: Mapped[datetime]
