@@ -1,5 +1,7 @@
 """Notices with their bytes, alerts, trust in a relay and in the site's address, intros, and what a restore remembers."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,11 +13,11 @@ depends_on = None
 MOMENT = sa.DateTime(timezone=True)
 
 
-def text(name: str, kind: sa.types.TypeEngine | None = None) -> sa.Column:
+def text(name: str, kind: sa.types.TypeEngine[Any] | None = None) -> sa.Column[Any]:
     return sa.Column(name, kind or sa.Text(), nullable=False, server_default=sa.text("''"))
 
 
-def moment(name: str) -> sa.Column:
+def moment(name: str) -> sa.Column[Any]:
     return sa.Column(name, MOMENT, nullable=True)
 
 
