@@ -1,20 +1,18 @@
 """RSS 0.9x to 2.0, RDF and Atom: feedparser takes them apart, everything it guesses is read again from the raw strings.
 
-feedparser opens what looks like a path, even in bytes, so it gets a stream; its dates are silently wrong for
-``05-06-2019`` or CEST, so only the strings are used; its sanitiser and URI resolver are off (see ``markup``).
+Its dates are silently wrong for ``05-06-2019`` or CEST, so only the strings are used; its sanitiser and URI resolver are
+off (see ``markup``).
 """
 
 from __future__ import annotations
 
 import html
-import io
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import feedparser
-
+from pipeline.collect.bounded_feedparser import parse
 from pipeline.collect.dates import languages_for, read_date, read_iso
 from pipeline.collect.markup import absolute_url, squeeze, to_text
 from pipeline.errors import ReadError
@@ -90,9 +88,7 @@ def _parse(body: bytes, url: str, content_type: str) -> Mapping[str, Any]:
     # RFC 7303: a charset in the header wins over the XML declaration; without one feedparser looks at the bytes.
     headers = {"content-type": f"application/xml; charset={charset[1]}"} if charset else {}
     try:
-        return feedparser.parse(  # type: ignore[no-any-return]
-            io.BytesIO(body), sanitize_html=False, resolve_relative_uris=False, response_headers=headers
-        )
+        return parse(body, headers)
     except Exception as error:  # feedparser's loose parser raises whatever its input leads it to
         raise ReadError(url, f"cannot be read as a feed ({type(error).__name__})", fix="Tell the site.") from error
 

@@ -17,6 +17,7 @@ import trustme
 from pipeline import __version__
 from pipeline.errors import AddressRefusedError, FetchError
 from pipeline.http import Fetcher, from_settings
+from pipeline.http.fetch import _same_server
 from tests.servers.web import WebServer, closed_port
 
 
@@ -100,6 +101,31 @@ def test_validators_are_told_to_the_server_that_gave_them_and_to_no_other(web: W
         assert fetcher().fetch(web.url("/here"), etag='"1"').status == 200
         assert "if-none-match" not in other.requests[0].headers
         assert fetcher().fetch(web.url("/same"), etag='"1"').not_modified
+
+
+def test_another_server_cannot_say_that_nothing_changed(web: WebServer) -> None:
+    with WebServer() as other:
+        other.serve("/there", "", status=304)
+        web.redirect("/here", other.url("/there"))
+        with pytest.raises(FetchError, match="304"):
+            fetcher().fetch(web.url("/here"), etag='"1"', last_modified="Mon, 23 Nov 2026 11:46:40 GMT")
+        assert not {"if-none-match", "if-modified-since"} & set(other.requests[0].headers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "current", "same"),
+    [
+        ("https://a.example/x", "https://a.example:443/y", True),
+        ("http://a.example/x", "https://a.example/x", True),
+        ("https://a.example/x", "http://a.example/x", False),
+        ("http://a.example:8080/x", "https://a.example/x", False),
+        ("http://a.example/x", "http://a.example:8080/x", False),
+        ("http://a.example/x", "https://www.a.example/x", False),
+        ("http://a.example/x", "http://a.example:99999/", False),
+    ],
+)
+def test_a_server_is_its_origin_or_its_own_https(asked: str, current: str, same: bool) -> None:
+    assert _same_server(asked, current) is same
 
 
 def test_a_redirect_loop_ends(web: WebServer) -> None:

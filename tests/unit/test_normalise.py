@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect.normalise import clean_teaser, normalise, shorten, url_key
 from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, Precision, ReadDate, SourceKind
+from pipeline.texts import link
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE = "https://www.example.org/nieuws/"
@@ -156,22 +158,60 @@ def test_the_hash_changes_with_what_a_reader_sees_and_with_nothing_else() -> Non
 
 
 TEXT = st.text(max_size=80) | st.sampled_from(
-    ["<p>", "</div><script>", "http://x/\ud800", "//[", "\x00\x01", "http://ex\u0000.com:99999/"]
+    [
+        "<p>",
+        "</div><script>",
+        "http://x/\ud800",
+        "//[",
+        "\x00\x01",
+        "http://ex\u0000.com:99999/",
+        "/a\x00b\ud800",
+        "&#0;&#xd800;&#1;x",
+        "a\udfff/b",
+        "&#" + "9" * 5000 + ";",
+    ]
 )
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from strings(part)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from strings(getattr(value, field.name))
 
 
 @settings(max_examples=200, deadline=None)
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_any_strings_normalise_to_clean_ones(url: str, title: str, markup: str, guid: str) -> None:
-    item = ParsedItem(url=url, title=title, guid=guid, summary_html=markup, content_html=markup, authors=(title,), image=Image(url))
+    item = ParsedItem(
+        url=url,
+        title=title,
+        guid=guid,
+        kicker=title,
+        summary=title,
+        summary_html=markup,
+        content_html=markup,
+        published=ReadDate(NOW, Precision.TIME, title, "iso"),
+        updated=ReadDate(NOW, Precision.DAY, markup, "iso"),
+        authors=(title, guid),
+        categories=(markup, title),
+        image=Image(url, title),
+        attachments=(Attachment(url, markup, 1, title), Attachment("/a" + url, f"audio/{title}", 1, markup)),
+        language=guid,
+    )
     items, _remarks = run(item)
     for found in items:
         assert found.keys
         assert found.title
         assert found.url == "" or found.url.startswith(("http://", "https://"))
-        for text in (found.title, found.summary, found.content_html, found.url, *found.keys):
+        for text in strings(found):
             assert "\x00" not in text
             text.encode("utf-8")
+        assert all(len(key.encode()) <= 500 for key in found.keys)
         assert "<script" not in found.content_html
 
 
@@ -201,3 +241,24 @@ def test_an_identity_of_any_length_fits_into_an_index_and_stays_the_same() -> No
     assert first.keys == again.keys
     assert all(len(key.encode()) <= 500 for key in first.keys)
     assert one(guid=long[:-1]).keys[0] != first.keys[0]
+    assert one(guid="a" * 2000 + "1").keys[0] != one(guid="a" * 2000 + "2").keys[0]
+    assert one(url="/" + "a" * 900).keys[0].startswith("url:sha256:")
+    assert one(guid="g" * 496).keys[0].startswith("guid:sha256:")
+    assert one(guid="g" * 495).keys[0] == "guid:" + "g" * 495
+
+
+def test_a_number_too_long_for_python_is_no_reason_to_lose_a_source() -> None:
+    assert one(summary_html="Een &#" + "9" * 5000 + "; teken").summary == "Een \ufffd teken"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://straße.example/über uns", "https://xn--strae-oqa.example/%C3%BCber%20uns"),
+        ("https://München.example", "https://xn--mnchen-3ya.example/"),
+        ("/100%/a%20b", "https://www.example.org/100%25/a%20b"),
+    ],
+)
+def test_an_address_is_collected_as_it_will_be_shown(url: str, expected: str) -> None:
+    assert one(url=url).url == expected
+    assert link(expected) == expected

@@ -184,3 +184,21 @@ def test_a_doctype_made_to_be_backtracked_over_costs_nothing() -> None:
     begun = time.monotonic()
     assert not looks_like_feed(b"<!DOCTYPE x " + b"[]" * 20_000, "text/html")
     assert time.monotonic() - begun < 5  # it was exponential: minutes for thirty of them
+
+
+@pytest.mark.parametrize("reference", ["&#x110000;", "&#xd800;", "&#99999999;", "&#" + "9" * 5000 + ";", "&#x" + "f" * 6000 + ";"])
+def test_a_reference_to_no_character_costs_one_character_and_not_the_feed(reference: str) -> None:
+    found = feed(rss(f"<title>A {reference} b</title></item><item><title>Nog een</title>"))
+    assert [item.title for item in found.items] == ["A \ufffd b", "Nog een"]
+
+
+def test_a_place_on_earth_by_itself_costs_nothing() -> None:
+    found = feed(rss('<gml:pos xmlns:gml="http://www.opengis.net/gml">52 5</gml:pos><title>Ergens</title>'))
+    assert [item.title for item in found.items] == ["Ergens"]
+
+
+def test_what_a_prologue_declares_is_still_known() -> None:
+    prologue = b'<?xml version="1.0"?>\n\n  <!DOCTYPE rss [\n\n <!ENTITY copy "(C)">\n\t<!ENTITY e "&#233;">\n]>\n'
+    body = rss("<title>caf&e; &copy;</title><author>Jan de Boer (jan@example.org)</author>").partition(b"?>")[2]
+    item = feed(prologue + body).items[0]
+    assert (item.title, item.authors) == ("café (C)", ("Jan de Boer",))

@@ -1,0 +1,212 @@
+"""Whatever a stranger sends, the time it takes grows with its length and not with its square: ``re`` stops every thread."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline import texts
+from pipeline.collect.dates import read_date, read_iso
+from pipeline.collect.markup import absolute_url, clean_html, decode, to_text
+from pipeline.collect.normalise import clean_teaser, normalise
+from pipeline.collect.read import read
+from pipeline.config import PageSettings
+from pipeline.errors import ReadError
+from pipeline.models import SourceKind
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+MODULES = (
+    "collect.bounded_feedparser",
+    "collect.listing",
+    "collect.markup",
+    "collect.normalise",
+    "collect.phrases",
+    "collect.read_feed",
+    "collect.read_page",
+    "compose.message",
+    "deliver.relay",
+    "http.answers",
+    "http.fetch",
+    "publish.entries",
+    "texts",
+)
+WHOLE = (
+    "_OF_ONE_ITEM",
+    "_SIDE_NAME",
+    "READ_MORE_LINK",
+    "_TRACKING",
+    "_NO_TEASER",
+    "_CHARSETS",
+    "_ATOMS",
+    "_LOCAL",
+    "_HOST",
+    "_MEDIA_TYPE",
+)
+AT_START = ("_PROLOGUE", "_DECLARED_ENCODING")
+PATTERNS = {
+    f"{module}.{name}": value
+    for module in MODULES
+    for name, value in vars(importlib.import_module(f"pipeline.{module}")).items()
+    if isinstance(value, re.Pattern)
+}
+UNITS = [
+    "<a ",
+    "<a",
+    "</a",
+    "<img ",
+    "<img<",
+    "<img src=",
+    "<script>",
+    "</script ",
+    "<!--",
+    "<!DOCTYPE [",
+    "\n<!ENTITY ",
+    "[]",
+    "<? ",
+    "<?x?>",
+    "&",
+    "&a",
+    "&#9",
+    "a=",
+    "= ",
+    "'a",
+    '"',
+    ". ",
+    "...",
+    "… ",
+    "[… ",
+    "(",
+    "> ",
+    "» ",
+    "M",
+    "Lees meer ",
+    "1 ",
+    "1-",
+    "a",
+    "-",
+    "aA1",
+    "a.",
+    "charset ",
+    "charset=",
+    "encoding='",
+    "utm_",
+    "post-",
+    "nav-",
+    "//",
+    "@",
+    "%",
+    "é",
+    "\ufdd0",
+    "\ufdd0a",
+    "\t",
+    "\x00",
+    "\n",
+]
+
+
+def seconds(work: Callable[[str], object], text: str) -> float:
+    begun = time.perf_counter()
+    with contextlib.suppress(ReadError):
+        work(text)
+    return time.perf_counter() - begun
+
+
+def grows_like_a_square(work: Callable[[str], object], build: Callable[[int], str], size: int) -> bool:
+    """Sixteen times is what a square takes for four times the length; only what is slow three times counts."""
+    short, long = build(size), build(4 * size)
+    return all(seconds(work, long) > 7 * seconds(work, short) + 0.1 for _again in range(3))
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNS))
+def test_no_pattern_backtracks_over_foreign_text(name: str) -> None:
+    pattern = PATTERNS[name]
+    method = "fullmatch" if name.rpartition(".")[2] in WHOLE else "match" if name.rpartition(".")[2] in AT_START else "sub"
+
+    def work(text: str) -> None:
+        subject = text.encode("utf-8", "ignore") if isinstance(pattern.pattern, bytes) else text
+        if method == "sub":
+            pattern.sub(subject[:0], subject)
+        else:
+            getattr(pattern, method)(subject)
+
+    for start in ("", "<img ", "<script>", "<?xml ", "Lees meer"):
+        slow = [
+            unit for unit in UNITS if grows_like_a_square(work, lambda n, u=unit, s=start: s + u * (n // len(u)) + "\x01", 12_000)
+        ]
+        assert slow == []
+
+
+def rss(item: str) -> str:
+    head = '<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>x</title><item>'
+    return f"{head}<link>/x</link>{item}</item></channel></rss>"
+
+
+def cdata(tag: str, unit: str) -> Callable[[int], str]:
+    return lambda size: rss(f"<{tag}><![CDATA[{unit * (size // len(unit))}]]></{tag}>")
+
+
+DOCUMENTS: dict[str, Callable[[int], str]] = {
+    "title of <a": cdata("title", "<a"),
+    "title of &": cdata("title", "&"),
+    "description of <img": cdata("description", "<img<"),
+    "description of scripts": lambda size: rss(f"<description><![CDATA[<script>{'</script ' * (size // 9)}]]></description>"),
+    "image text of <img": lambda size: rss(f"<description><![CDATA[<img alt='{'<img' * (size // 4)}' src=/x>]]></description>"),
+    "author of one word": cdata("author", "1-"),
+    "creator of many addresses": cdata("dc:creator", "a@a."),
+    "many authors": lambda size: rss("<author>a</author>" * (size // 18)),
+    "many categories": lambda size: rss("".join(f"<category>c{number}</category>" for number in range(size // 20))),
+    "date of digits": cdata("pubDate", "1 "),
+    "blank lines before the feed": lambda size: "<?xml version='1.0'?>" + "\n" * size + rss(""),
+    "declarations without end": lambda size: "<?xml version='1.0'?>" + "\n<!ENTITY a" * (size // 11) + "\n" + rss(""),
+    "attributes without end": lambda size: rss("<category a='" + "<a b='" * (size // 6)),
+    "first line of encodings": lambda size: "<?xml " + "encoding='" * (size // 10) + "\n?>" + rss(""),
+    "page of scripts": lambda size: "<script>" + "</script " * (size // 9),
+    "page of title ends": lambda size: "<title>" + "</title " * (size // 8),
+    "page of tags without end": lambda size: "<html><p" + "<a" * (size // 2),
+    "page with one class": lambda size: f"<html><body><p class='{'a-' * (size // 2)}'>x",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_takes_more_than_its_length(name: str) -> None:
+    def work(text: str) -> None:
+        parsed = read(
+            text.encode(),
+            url="https://a.example/",
+            content_type="text/html",
+            kind=SourceKind.PAGE if name.startswith("page") else SourceKind.FEED,
+            page=PageSettings(),
+            language="nl",
+            zone="Europe/Amsterdam",
+            now=NOW,
+            max_items=500,
+        )
+        normalise(parsed, base_url="https://a.example/", language="nl", now=NOW)
+
+    assert not grows_like_a_square(work, DOCUMENTS[name], 40_000)
+    assert seconds(work, DOCUMENTS[name](160_000)) < 5
+
+
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "clean_teaser": clean_teaser,
+    "to_text": to_text,
+    "clean_html": lambda text: clean_html(text, "https://a.example/"),
+    "absolute_url": lambda text: absolute_url(text, "https://a.example/"),
+    "decode": lambda text: decode(text.encode("utf-8", "ignore") + b"\xff", text),
+    "read_iso": lambda text: read_iso(text, "Europe/Amsterdam"),
+    "read_date": lambda text: read_date(text, languages=("nl", "en"), zone="Europe/Amsterdam", now=NOW),
+    "one_line": texts.one_line,
+    "link": texts.link,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_function_takes_more_than_its_length(name: str) -> None:
+    work = FUNCTIONS[name]
+    assert [unit for unit in UNITS if grows_like_a_square(work, lambda n, u=unit: u * (n // len(u)), 6_000)] == []
