@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,18 @@ from pipeline.config import OUTBOX, Settings
 from pipeline.deliver.outbox import Outbox
 from pipeline.deliver.relay import Relay
 from pipeline.deliver.smtp import relay_from
-from pipeline.errors import ConfigError, GazetError, Problem, SendRefusedError, SiteLockedError
+from pipeline.errors import ConfigError, GazetError, Problem, SiteLockedError
 from pipeline.http import from_settings
+from pipeline.jobs import trust
 from pipeline.jobs.site import Site
-from pipeline.store import open_store, subscribers
+from pipeline.jobs.take_settings import take_settings
+from pipeline.jobs.try_templates import check_templates
+from pipeline.store import Store, open_store, runs, subscribers
 from pipeline.texts import Texts
+
+_STILL = 0.2
+"""Seconds for which no file changes before an edit counts as done."""
+_LONGEST_EDIT = 10
 
 
 def open_site(folder: Path) -> Site:
@@ -31,8 +39,73 @@ def open_site(folder: Path) -> Site:
     store = open_store(settings)
     with store.read() as tx:
         in_use = subscribers.any_subscription(tx)
-    links = Links(secret_of(settings, make=not in_use))
+    return wire(settings, store, make_secret=not in_use)
+
+
+def wire(settings: Settings, store: Store, *, make_secret: bool = False) -> Site:
+    """The site of these settings on an open store. Raises ConfigError without its secret."""
+    links = Links(secret_of(settings, make=make_secret))
+    if store.record is not None:
+        store.record.address_hash = links.address_hash
+    if config.current_files(settings) != settings.files:  # the secret was made just now, which is no edit
+        settings = config.load(settings.folder)
     return Site(settings, store, Texts(settings.folder), from_settings(settings), links)
+
+
+def reload(site: Site, now: datetime) -> Site:
+    """The same site while no file of its settings changed, else a new one on the same store.
+
+    Edits with a mistake, and those that need a restart, leave the old site in force as a whole; the problem ``settings`` names
+    file and key until they are mended. Never raises.
+    """
+    if config.current_files(site.settings) == site.settings.files:
+        return site
+    try:
+        return _edited(site, now)
+    except ConfigError as error:
+        first, more = error.problems[0], len(error.problems) - 1
+        what = f"{first} (and {more} more)." if more else f"{first}."
+    except (GazetError, OSError) as error:
+        what = error.what if isinstance(error, GazetError) else f"{error.filename}: {error.strerror}."
+    except Exception as error:  # its text may hold a secret; whatever it is, it must not end the run
+        what = f"they cannot be used: {type(error).__name__}."
+    with contextlib.suppress(GazetError), site.store.write() as tx:  # a store that is away is a problem of its own
+        fix = 'What ran before goes on. "gazet check" names every mistake.'
+        runs.problem(tx, "settings", f"the settings were edited and not taken: {what}", fix, now)
+    return site
+
+
+def _edited(site: Site, now: datetime) -> Site:
+    settings = _when_written(site.settings)
+    _refuse_what_needs_a_restart(site, settings)
+    texts = Texts(settings.folder)
+    check_templates(settings, texts, now)
+    edited = Site(settings, site.store, texts, from_settings(settings), site.links)
+    take_settings(edited, now)
+    return edited
+
+
+def _when_written(before: Settings) -> Settings:
+    """The settings once no file changes any more: an editor writes in steps, and takes the file away in one of them."""
+    seen = config.current_files(before)
+    for _ in range(_LONGEST_EDIT):
+        time.sleep(_STILL)
+        last, seen = seen, config.current_files(before)
+        if last == seen:
+            break
+    return config.load(before.folder)
+
+
+def _refuse_what_needs_a_restart(site: Site, settings: Settings) -> None:
+    """What was opened with the start: the store, the secret, the web server's address."""
+    old = site.settings
+    pairs = {"store.url": (old.store.url, settings.store.url), "web.listen": (old.web.listen, settings.web.listen)}
+    changed = [key for key, (before, after) in pairs.items() if before != after]
+    if Links(secret_of(settings, make=False)).address_hash("") != site.links.address_hash(""):
+        changed.append("site.secret_file")
+    if changed:
+        fix = "restart gazet, or put it back; until then no edit counts"
+        raise ConfigError([Problem(f"gazet.toml: {key}", "counts from the next start on", fix) for key in changed])
 
 
 def secret_of(settings: Settings, *, make: bool) -> bytes:
@@ -66,17 +139,16 @@ def _make_secret(path: Path) -> bytes:
     return secret
 
 
-def relay_for(site: Site) -> Relay:
-    """The relay that deliveries go to: the first one named, or the outbox. Raises SendRefusedError (promise 12)."""
+def relay_for(site: Site, *, standing_clock: bool = False) -> Relay:
+    """The relay that mail goes to: the first one named, or the outbox. ``standing_clock``: --now was given.
+
+    Raises SendRefusedError while promise 12 is not met (``jobs/trust.py``); then that is kept as a problem, too.
+    """
     if not site.settings.relay:
         return Outbox(site.settings.path("var/outbox"), OUTBOX)
     settings = site.settings.relay[0]
     if not settings.on_loopback:
-        raise SendRefusedError(
-            f'Relay "{settings.name}" ({settings.host}:{settings.effective_port}) reaches real people, and this version sends '
-            "only to the outbox or to a test server on loopback.",
-            fix="Remove [[relay]] to rehearse into var/outbox; nothing was sent and nothing is lost.",
-        )
+        trust.require(site, settings, standing_clock=standing_clock)
     return relay_from(settings, site.settings.folder)
 
 
@@ -87,7 +159,18 @@ def process_name() -> str:
 
 def dead_process(site: Site) -> _DeadProcess:
     """Judges lease tokens. On SQLite, whose site lock this process holds, every other holder is dead."""
-    return _DeadProcess(process_name(), alone=site.store.is_sqlite)
+    return dead_process_on(site.store)
+
+
+def dead_process_on(store: Store) -> _DeadProcess:
+    """The same for a store that no site is made of yet."""
+    return _DeadProcess(process_name(), alone=store.is_sqlite)
+
+
+def is_running(process: str) -> bool | None:
+    """Whether the process of that name lives; None where only another machine or container knows."""
+    dead = _DeadProcess(process_name(), alone=False)(process)
+    return None if dead is None else not dead
 
 
 class _DeadProcess:
@@ -139,7 +222,14 @@ def site_lock(settings: Settings) -> Iterator[None]:
     if not settings.store.url.startswith("sqlite"):
         yield
         return
-    path = settings.path("var/lock")
+    with folder_lock(settings.folder):
+        yield
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """The same for a folder whatever its store: a restore takes it. Raises SiteLockedError."""
+    path = folder / "var/lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
@@ -151,7 +241,13 @@ def site_lock(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise SiteLockedError(file.read(200).strip() or "unknown") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()}: {' '.join(['gazet', *sys.argv[1:2]])}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        file.flush()
+        _name_holder(file.fileno())
         yield
+
+
+def _name_holder(lock: int) -> None:
+    """Say who holds the lock; on a full disk it is held without a name."""
+    holder = f"pid {os.getpid()}: {' '.join(['gazet', *sys.argv[1:2]])}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, holder.encode(), 0)

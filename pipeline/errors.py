@@ -12,6 +12,7 @@ The tree::
     ├── ReadError            bytes arrived, but no news could be read from them
     ├── TemplateFault        a template that does not parse or does not render
     ├── PublishError         published files could not be written
+    ├── BackupError          a backup that cannot be written, or that is not whole or not to be trusted
     └── SendRefusedError     a relay that Gazet will not use (promise 12)
 
 Each error carries its data, a ``fix`` that says what to do, ``retryable`` (may the same call succeed later without a
@@ -151,6 +152,10 @@ class PublishError(GazetError):
         self.replaced = replaced
         state = "each file is whole, but some are new already" if replaced else "the files published before are unchanged"
         super().__init__(f"{path}: {reason}; {state}.", fix=fix)
+
+
+class BackupError(GazetError):
+    """A backup could not be written, or the one that was named is not whole, not ours, or not to be trusted."""
 
 
 class SendRefusedError(GazetError):

@@ -306,7 +306,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class DigestDocument:
-    """Everything a digest shows, the same for all its readers."""
+    """Everything a digest shows, the same for all its readers. ``intro_html`` is sanitised; both may be empty."""
 
     feed_slug: str
     feed_title: str
@@ -326,6 +326,8 @@ class DigestDocument:
     unsubscribe_mail: str
     selection: Selection
     format: str = "html"
+    intro_html: str = ""
+    intro_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import items, operate, people, reports, sites, stages
+from pipeline.cli import add, items, keep, operate, people, reports, restore, serve, sites, stages, trying
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -48,7 +48,7 @@ def root(
         os.environ["GAZET_SITE"] = str(site)
 
 
-for module in (sites, stages, operate, reports):
+for module in (sites, stages, trying, operate, reports, serve, keep, add, restore):
     module.register(app)
 app.add_typer(people.app, name="subscribers")
 app.add_typer(items.app, name="items")

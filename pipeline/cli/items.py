@@ -11,7 +11,8 @@ from pipeline.errors import UsageError
 from pipeline.models import ItemStatus
 
 app = typer.Typer(
-    help="Look through items; hold, release or discard one.\n\nExample: `gazet items list --status held`", no_args_is_help=True
+    help="Look through items; hold, release, discard or omit them.\n\nExample: `gazet items list --status held`",
+    no_args_is_help=True,
 )
 ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
 
@@ -34,7 +35,7 @@ def list_items(
         raise UsageError(f'--status: "{status}" is not one of {", ".join(ItemStatus)}.')
     opened = open_site(site)
     if feed:
-        opened.feed(feed)
+        feed = opened.feed(feed).slug
     with opened.store.read() as tx:
         found = items.listing(tx, slug=feed, status=ItemStatus(status) if status else None, limit=limit)
     if as_json:
@@ -62,7 +63,40 @@ def hold(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> No
 
 
 @app.command()
-def release(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> None:
+def omit(
+    items: Annotated[list[int], typer.Argument(metavar="ID...", help="The items' ids, as items list and the eve mail show them.")],
+    feed: Annotated[str | None, typer.Option("--feed", metavar="FEED", help="Only there.", show_default=False)] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Show them in coming digests after all.")] = False,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave items out of coming digests; the feeds go on showing them.
+
+    Example: `gazet items omit 17 18 --feed samen-opleiden`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    if feed:
+        feed = opened.feed(feed).slug
+    done = operate.omit(opened, items, slug=feed, undo=undo)
+    if as_json:
+        print_json({"undo": undo, "items": done})
+        return
+    for one in done:
+        some = f"; some {'are past it since' if undo else 'had it in'} {one.sent_in}" if one.sent_in else ""
+        say(f"item {one.item}: coming digests of {one.feed} {'show it' if undo else 'leave it out'}{some}")
+    if not done:
+        say("nothing changed: no feed shows these items")
+
+
+@app.command()
+def release(
+    item: ItemArgument,
+    no_mail: Annotated[bool, typer.Option("--no-mail", help="Publish it only: people have had it, as before a restore.")] = False,
+    now: NowOption = "",
+    site: SiteOption = None,
+) -> None:
     """Publish and mail a held or discarded item.
 
     Example: `gazet items release 17`
@@ -70,7 +104,7 @@ def release(item: ItemArgument, now: NowOption = "", site: SiteOption = None) ->
     from pipeline.jobs import operate
 
     opened = open_site(site)
-    slugs = operate.release(opened, item, clock_of(opened.settings, now)())
+    slugs = operate.release(opened, item, clock_of(opened.settings, now)(), mailed=not no_mail)
     say(f"released item {item} in {', '.join(slugs) or 'no feed: none reads its source now'}")
 
 

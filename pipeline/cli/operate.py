@@ -70,8 +70,11 @@ def retry(
 
     opened = open_site(site)
     count = operate.retry(opened, edition, clock_of(opened.settings, now)(), from_outbox=from_outbox)
+    remade = operate.is_remade(opened, edition)
     if as_json:
-        print_json({"edition": edition, "queued": count})
+        print_json({"edition": edition, "queued": 0 if remade else count, "put_back": count if remade else 0})
+    elif remade:
+        say(f"the mails of {edition} are gone; its items come in the next digest of {lines.count(count, 'subscription')}")
     elif count:
         say(f'queued {lines.count(count, "delivery")} of {edition} again ("gazet deliver" or the next tick sends)')
     else:

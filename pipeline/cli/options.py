@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.config import Settings
     from pipeline.jobs.site import Site
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 SiteOption = Annotated[Path | None, typer.Option("--site", metavar="DIR", help="The folder with gazet.toml.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -86,15 +86,15 @@ def stopping() -> Iterator[threading.Event]:
 
 def say(line: str) -> None:
     """One line to the operator."""
-    typer.echo(_showable(line))
+    typer.echo(showable(line))
 
 
 def warn(line: str) -> None:
     """One line that needs attention, on standard error."""
-    typer.echo(_showable(line), err=True)
+    typer.echo(showable(line), err=True)
 
 
-def _showable(text: str) -> str:
+def showable(text: str) -> str:
     """Without characters that steer a terminal: titles and replies come from strangers (promise 7)."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 

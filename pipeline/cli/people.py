@@ -15,6 +15,9 @@ from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, lo
 from pipeline.errors import GazetError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.jobs.site import Site
     from pipeline.store.subscribers import SubscriptionRecord
 
 app = typer.Typer(help="Who gets a digest, and when.\n\nExample: `gazet subscribers import people.csv`", no_args_is_help=True)
@@ -42,10 +45,10 @@ def add(
     Example: `gazet subscribers add ann@example.org samen-opleiden --cadence daily --time 07:30`
     """
     from pipeline.jobs import people
-    from pipeline.store import feeds
+    from pipeline.jobs.take_settings import name_feeds
 
     opened = open_site(site)
-    opened.feed(feed)
+    feed = opened.feed(feed).slug
     given = {"email": address, "feed": feed, "name": name, "status": "", "cadence": cadence, "weekday": weekday, "day": day}
     given |= {"time": time, "timezone": timezone, "language": language, "topics": topics, "consent": consent or "added by hand"}
     try:
@@ -53,7 +56,7 @@ def add(
     except ValueError as error:
         raise UsageError(f"{error}.") from None
     with opened.store.write() as tx:
-        feeds.name_in_settings(tx, opened.sources_by_feed())
+        name_feeds(tx, opened)
         done = people.join(opened, tx, wish, clock_of(opened.settings, now)())
     if done == "left before":
         raise GazetError(f"{address} has left or is suppressed.", fix="Nobody who left is subscribed again by somebody else.")
@@ -119,7 +122,7 @@ def list_subscriptions(feed: FeedOption = None, site: SiteOption = None, as_json
 
     opened = open_site(site)
     if feed:
-        opened.feed(feed)
+        feed = opened.feed(feed).slug
     with opened.store.read() as tx:
         found = list(subscribers.records(tx, feed=feed))
     if as_json:
@@ -160,7 +163,7 @@ def export(
 
     opened = open_site(site)
     if feed:
-        opened.feed(feed)
+        feed = opened.feed(feed).slug
     try:
         with opened.store.read() as tx, _private(file) if file else sys.stdout as target:
             writer = csv.DictWriter(target, COLUMNS)
@@ -178,12 +181,15 @@ def _private(file: Path) -> TextIO:
 
 @app.command()
 def unsubscribe(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address.", show_default=False)] = "",
     feed: FeedOption = None,
+    token: Annotated[str, typer.Option("--token", help="The subject of an unsubscribe mail, or the token in it.")] = "",
     now: NowOption = "",
     site: SiteOption = None,
 ) -> None:
     """End an address's subscription to one feed, or to all; nothing more is sent, imports do not revive it.
+
+    With --token it ends the one subscription that the subject of an unsubscribe mail names, whoever it was sent by.
 
     Example: `gazet subscribers unsubscribe ann@example.org`
     """
@@ -191,11 +197,30 @@ def unsubscribe(
     from pipeline.store import subscribers
 
     opened = open_site(site)
+    if bool(address) == bool(token):
+        raise UsageError("Name either an address or a token.", fix='"gazet subscribers list" shows who is subscribed.')
+    if token:
+        _leave(opened, token, clock_of(opened.settings, now)())
+        return
     if feed:
-        opened.feed(feed)
+        feed = opened.feed(feed).slug
     with opened.store.read() as tx:
         known = any(True for _ in subscribers.records(tx, feed=feed, address=address))
     if not known:
         raise UsageError(f"{address} is not subscribed here.", fix='"gazet subscribers list" shows who is.')
     left = people.unsubscribe(opened, address, feed, clock_of(opened.settings, now)())
     say(f"{address} left {', '.join(left)}" if left else f"{address} had left already")
+
+
+def _leave(site: Site, subject: str, now: datetime) -> None:
+    """What a mail to the unsubscribe address asks for; its subject is "unsubscribe TOKEN"."""
+    from pipeline.jobs import leave
+
+    words = subject.split()
+    left = leave.leave(site, words[-1], now, leave.How.MAIL) if words else None
+    if left is None:
+        raise UsageError("This is not a token of this site.", fix="It stands behind the word unsubscribe in the mail's subject.")
+    if not left.feed:
+        say("This subscription is not known here, so nothing is sent to it.")
+    else:
+        say(f"left {left.feed}" if left.now else f"had left {left.feed} already")

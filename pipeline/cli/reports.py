@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import JsonOption, SiteOption, local, open_site, print_json, say
+from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say, showable
 
 if TYPE_CHECKING:
-    from pipeline.jobs.report import EditionReport, FeedReport, Status
+    from pipeline.jobs.report import EditionReport, Judgement, Status
     from pipeline.store.deliveries import DeliveryRecord
-    from pipeline.store.feeds import SourceRecord
 
 _NAMED = 5
 EditionArgument = Annotated[str | None, typer.Argument(metavar="EDITION", help="One edition; default: all.", show_default=False)]
@@ -23,72 +25,41 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def status(site: SiteOption = None, as_json: JsonOption = False) -> None:
-    """Is it well, what is next, what is stuck: one screen.
+def status(
+    everything: Annotated[bool, typer.Option("--all", help="All of it, also what does not fit on one screen.")] = False,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Is it well, what is stuck, what is next, what happened last: one screen. Ends with 1 when something needs a person.
 
     Example: `gazet status`
     """
+    from pipeline import app
     from pipeline.jobs import report
 
     opened = open_site(site)
-    found = report.status(opened)
+    found = report.status(opened, app.is_running)
+    judged = report.judge(found, clock_of(opened.settings, now)())
     if as_json:
-        print_json(found)
+        facts = {name: getattr(found, name) for name in found.__dataclass_fields__}
+        print_json({"well": judged.well, "needs": judged.needs, "now": judged.now, **facts})
     else:
-        for line in _status_lines(found, opened.settings.site.timezone):
-            say(line)
-    raise typer.Exit(1 if found.problems else 0)
+        _show(found, judged, opened.settings.site.timezone, everything=everything)
+    raise typer.Exit(0 if judged.well else 1)
 
 
-def _status_lines(found: Status, zone: str) -> list[str]:
-    from pipeline.jobs.lines import problem
+def _show(found: Status, judged: Judgement, zone: str, *, everything: bool) -> None:
+    from pipeline.cli.screen import Paper, screen
 
-    lines = [f"{found.title}{': PAUSED' if found.paused else ''}", f"last run   {_last_run(found, zone)}"]
-    lines += [f"source     {one.state:<9} {one.url}  {_source(one, zone)}" for one in found.sources]
-    lines += [f"feed       {_feed(feed, zone)}" for feed in found.feeds]
-    if not found.feeds:
-        lines.append("feed       none yet: write feeds/<slug>.toml with a title and a [[source]], then gazet run --once")
-    for edition in found.editions:
-        first, *more = edition_lines(edition)
-        lines += [f"edition    {first}", *(f"           {line}" for line in more)]
-    for slug in found.orphans:
-        lines.append(f"feed       {slug}: feeds/{slug}.toml is gone, so nothing is collected, published or sent for it")
-    if found.next_attempt_at:
-        lines.append(f"deferred   next attempt {local(found.next_attempt_at, zone)}")
-    lines += [
-        f"relay      {relay.name}: {'paused' if relay.paused else 'resting'}: {relay.reason}"
-        for relay in found.relays
-        if relay.reason
-    ]
-    if found.held_items:
-        lines.append(f'items      {found.held_items} held: "gazet items list --status held" shows them')
-    lines += [problem(one) for one in found.problems]
-    if found.paused:
-        lines.append('nothing is collected, published or sent until "gazet resume"')
-    return lines if found.problems or found.paused else [*lines, "all is well"]
-
-
-def _source(one: SourceRecord, zone: str) -> str:
-    if one.next_poll_at is None:
-        return one.reason or one.rule or "not read yet"
-    return f"{one.reason or one.rule}, next poll {local(one.next_poll_at, zone)}"
-
-
-def _feed(feed: FeedReport, zone: str) -> str:
-    from pipeline.jobs.lines import count
-
-    paused = f' ("gazet resume {feed.slug}" goes on)' if feed.paused else ""
-    due = f"next edition {local(feed.next_edition_at, zone)}" if feed.next_edition_at else "no edition is due"
-    counts = f"{count(feed.items, 'item')}, {count(feed.active, 'active subscription')}"
-    return f"{feed.slug}: {'PAUSED, ' if feed.paused else ''}{counts}, {due}{paused}"
-
-
-def _last_run(found: Status, zone: str) -> str:
-    if found.last_tick is None:
-        return 'none yet: "gazet run" begins'
-    if found.last_tick.finished_at is None:
-        return f"{local(found.last_tick.started_at, zone)}, not finished (it runs now, or was ended)"
-    return local(found.last_tick.finished_at, zone)
+    size = shutil.get_terminal_size()
+    watched = sys.stdout.isatty() or "COLUMNS" in os.environ
+    paper = Paper(zone, size.columns if watched else 1000, None if everything else max(size.lines, 24))
+    headline, colour, lines = screen(found, judged, paper)
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(typer.style(showable(headline), fg=colour, bold=True) if colours else showable(headline))
+    for line in lines:
+        say(line)
 
 
 def edition_lines(edition: EditionReport) -> list[str]:

@@ -1,7 +1,9 @@
-"""A site itself: init, migrate, demo."""
+"""A site itself: init, demo."""
 
 from __future__ import annotations
 
+import functools
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,105 +13,103 @@ import typer
 from pipeline.cli.options import SiteOption, folder_of, say
 from pipeline.errors import ConfigError, UsageError
 
-_GAZET_TOML = """\
-# Gazet: everything about this site. Feeds are in feeds/*.toml, one file each.
-
-[site]
-title = {title}
-url = {url}  # the public address of feeds, archive and subscriber pages
-language = {language}                     # nl or en; feeds and subscriptions may choose another
-timezone = {timezone}
-contact = {contact}
-postal_address = ""                 # shown in every mail; the law asks for it in most countries
-secret_file = "var/secret"          # signs unsubscribe links for ever: keep a copy of it
-
-[store]
-url = "sqlite:///var/gazet.db"      # or postgresql+psycopg://user@host/name
-
-# No relay: every mail goes to the outbox in var/outbox, a rehearsal that reaches nobody.
-# [[relay]]
-# name = "provider"
-# host = "smtp.example.org"
-# port = 587
-# user = "news@example.org"
-# password_file = "var/relay-password"
-# tls = "starttls"                  # or "tls", or "none"
-# connections = 2
-# rate = "30/min"
-
-[collect]
-allow = []                          # private hosts, host:port and networks that may be read
-
-[defaults.digest]                   # what all feeds share; a feed's own [digest] wins
-cadence = "weekly"
-weekday = "tuesday"
-time = "08:00"
-"""
+_DEFAULTS = {
+    "title": "My news",
+    "url": "https://news.example.org",
+    "contact": "news@example.org",
+    "language": "en",
+    "timezone": "Europe/Amsterdam",
+}
+_QUESTIONS = {
+    "title": "Title of the site",
+    "url": "Its public address",
+    "contact": "Mail address where people reach you",
+    "language": "Language (nl or en)",
+}
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (init, migrate, demo):
+    for command in (init, demo):
         app.command()(command)
 
 
 def init(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where; default: here.", show_default=False)] = None,
-    title: Annotated[str, typer.Option(help="The site's title.")] = "My news",
-    url: Annotated[str, typer.Option(help="Its public address.")] = "https://news.example.org",
-    contact: Annotated[str, typer.Option(help="Where people reach you.")] = "news@example.org",
-    language: Annotated[str, typer.Option(help="nl or en.")] = "en",
-    timezone: Annotated[str, typer.Option(help="As Europe/Amsterdam.")] = "Europe/Amsterdam",
+    title: Annotated[str, typer.Option(help="The site's title.", show_default=_DEFAULTS["title"])] = "",
+    url: Annotated[str, typer.Option(help="Its public address.", show_default=_DEFAULTS["url"])] = "",
+    contact: Annotated[str, typer.Option(help="Where people reach you.", show_default=_DEFAULTS["contact"])] = "",
+    language: Annotated[str, typer.Option(help="nl or en.", show_default=_DEFAULTS["language"])] = "",
+    timezone: Annotated[str, typer.Option(help="As Europe/Amsterdam.", show_default=_DEFAULTS["timezone"])] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the options and the defaults.")] = False,
     site: SiteOption = None,
 ) -> None:
-    """Make a working site: gazet.toml, feeds/ and the secret. Nothing that is there is overwritten.
+    """Make a working site: settings, feeds/, the secret, a systemd unit and a Containerfile. Overwrites nothing.
+
+    On a terminal it asks for what no option says; Enter takes what is shown, Ctrl-C leaves nothing behind.
 
     Example: `gazet init news --title "Platform Samen Opleiden" --language nl`
     """
-    import json
-
     from pipeline import app, config
+    from pipeline.cli import asking, new_site
 
-    target = folder or folder_of(site)
+    target = (folder or folder_of(site)).absolute()
+    new_site.refuse_clone(target)
     path = target / "gazet.toml"
     if path.exists():
         raise UsageError(f"{path} is there already.", fix="Edit it, or name another folder.")
-    values = {"title": title, "url": url, "contact": contact, "language": language, "timezone": timezone}
-    text = _GAZET_TOML.format(**{key: json.dumps(value) for key, value in values.items()})
-    try:
-        (target / "feeds").mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    given = {"title": title, "url": url, "contact": contact, "language": language, "timezone": timezone}
+    answers = _answers(given, ask=asking.may_ask(yes))
+
+    def check() -> None:
         app.secret_of(config.load(target), make=True)
+
+    try:
+        made = new_site.write(target, new_site.files(target, answers), check)
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror}.", fix="Name a folder in which Gazet may write.") from None
     except ConfigError as error:
-        path.unlink()
         raise ConfigError([replace(one, where=one.where.replace("gazet.toml: site.", "--")) for one in error.problems]) from None
-    _say_what_next(path)
+    _say_what_next(target, made, answers["url"])
 
 
-def _say_what_next(path: Path) -> None:
-    folder = path.parent
-    say(f"made {path}, {folder / 'feeds'} and {folder / 'var/secret'}")
-    say(f"next: put these lines, with a news page or feed of your own, into {folder / 'feeds/news.toml'}:")
-    say('          title = "News"')
-    say("          [[source]]")
-    say('          url = "https://www.example.org/news/"')
-    say(f"      gazet check --site {folder}        shows what it yields")
-    say(f"      gazet run --once --site {folder}   collects, publishes and rehearses into {folder / 'var/outbox'}")
+def _answers(given: dict[str, str], *, ask: bool) -> dict[str, str]:
+    from pipeline.cli.asking import ask as answer
+
+    answers = {}
+    if ask:
+        say("Enter takes what is shown in brackets.")
+    for key, default in _DEFAULTS.items():
+        if ask and key in _QUESTIONS and not given[key]:
+            answers[key] = answer(_QUESTIONS[key], default, functools.partial(_checked, key))
+        else:
+            answers[key] = given[key] or default
+    return answers
 
 
-def migrate(site: SiteOption = None) -> None:
-    """Bring the store up to date with this version of Gazet.
+def _checked(key: str, value: str) -> str:
+    """The answer as the settings would take it. Raises ValueError."""
+    from pydantic import ValidationError
 
-    Example: `gazet migrate`
-    """
-    from pipeline import app, config, store
+    from pipeline.config.sections import SiteSettings
 
-    settings = config.load(folder_of(site))
-    with app.site_lock(settings):
-        opened = store.open_store(settings, check=False)
-        say(f"{opened.where}: {store.bring_up_to_date(opened)}")
+    try:
+        return str(getattr(SiteSettings(**{**_DEFAULTS, key: value}), key))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise ValueError(str(detail.get("ctx", {}).get("error") or detail["msg"])) from None
+
+
+def _say_what_next(folder: Path, made: list[Path], url: str) -> None:
+    from pipeline.cli.new_site import example_address
+
+    where = f" --site {shlex.quote(str(folder))}"
+    say(f"made in {folder}: {', '.join(str(path.relative_to(folder)) for path in made)}, var/secret")
+    if example_address(url):
+        say(f"site.url is still the example {url}: no mail leaves to subscribers until it is yours.")
+    say("next:")
+    say(f"  gazet add https://www.example.org/news/{where}   finds the items of a page or feed and writes its file")
+    say(f"  gazet run --once{where}   collects, publishes and rehearses into var/outbox")
 
 
 def demo(

@@ -1,14 +1,16 @@
-"""The pipeline and its stages: run, collect, publish, compose, deliver, check, preview."""
+"""The pipeline and its stages: run, collect, publish, compose, deliver, check."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from pipeline.cli.logs import Log, LogFormat, LogFormatOption, logging_to_stderr
 from pipeline.cli.options import (
     JsonOption,
     NowOption,
@@ -16,12 +18,12 @@ from pipeline.cli.options import (
     clock_of,
     folder_of,
     on_terminal,
-    open_site,
     print_json,
     say,
     stopping,
     warn,
 )
+from pipeline.cli.serve import beside
 from pipeline.errors import ConfigError, GazetError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ FeedArgument = Annotated[str | None, typer.Argument(metavar="FEED", help="Only t
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (run, collect, publish, compose, deliver, check, preview):
+    for command in (run, collect, publish, compose, deliver, check):
         app.command()(command)
 
 
@@ -45,11 +47,13 @@ def register(app: typer.Typer) -> None:
 def _working(folder: Path | None) -> Iterator[Site]:
     """The site with its lock held: one process at a time runs jobs."""
     from pipeline import app, config
+    from pipeline.jobs.restore import expect_newest
 
     settings = config.load(folder_of(folder))
     with app.site_lock(settings):
         site = app.open_site(settings.folder)
         try:
+            expect_newest(site)
             _name_feeds(site)
             yield site
         finally:
@@ -57,10 +61,11 @@ def _working(folder: Path | None) -> Iterator[Site]:
 
 
 def _name_feeds(site: Site) -> None:
-    from pipeline.store import feeds
+    from datetime import UTC, datetime
 
-    with site.store.write() as tx:
-        feeds.name_in_settings(tx, site.sources_by_feed())
+    from pipeline.jobs.take_settings import take_settings
+
+    take_settings(site, datetime.now(UTC))
 
 
 def _slugs(site: Site, feed: str | None) -> list[str]:
@@ -70,19 +75,22 @@ def _slugs(site: Site, feed: str | None) -> list[str]:
 
 def _expect_feeds(settings: Settings) -> dict[str, FeedSettings]:
     if not settings.feeds:
-        raise ConfigError([Problem("feeds/", "there is no feed yet", "write feeds/<slug>.toml with a title and a [[source]]")])
+        raise ConfigError([Problem("feeds/", "there is no feed yet", '"gazet add URL" makes one')])
     return settings.feeds
 
 
 def run(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then end (for cron).")] = False,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Without the web server: gazet serve runs apart.")] = False,
     now: NowOption = "",
     site: SiteOption = None,
     as_json: JsonOption = False,
+    log_format: LogFormatOption = LogFormat.AUTO,
 ) -> None:
     """Run the whole pipeline: collect, publish, open editions, deliver.
 
-    With --once it does what is due and ends with 1 only when something needs a person that no earlier run has said.
+    It speaks through a log. With --once it does what is due, speaks in plain lines, and ends with 1 only when something needs a
+    person that no earlier run has said.
 
     Example: `gazet --site news run --once`
     """
@@ -92,21 +100,25 @@ def run(
 
     if now and not once:
         raise UsageError("--now stands still, so it needs --once.", fix="Say gazet run --once --now ….")
-    with _working(site) as opened, stopping() as stop, _progress() as progress:
+    speaking = contextlib.nullcontext() if once else logging_to_stderr(LogFormat.JSON if as_json else log_format)
+    with speaking as log, _working(site) as opened, stopping() as stop, _progress(log) as progress:
         _expect_feeds(opened.settings)
         engine = LocalEngine(
             opened,
-            lambda: app.relay_for(opened),
+            lambda: app.relay_for(engine.site, standing_clock=bool(now)),
             process=app.process_name(),
             is_dead=app.dead_process(opened),
             clock=clock_of(opened.settings, now),
             stop=stop,
-            say=(lambda _: None) if as_json else say,
+            say=log or ((lambda _: None) if as_json else say),
             progress=progress,
+            reload=app.reload,
         )
-        if not once:
-            say(f"gazet runs {opened.settings.site.title} ({opened.settings.folder}); Ctrl-C or SIGTERM ends it.")
-            return engine.forever()
+        if log:
+            log.about(lambda: engine.site.settings)
+            log(lines.begins(opened.settings.site.title, opened.settings.folder))
+            with contextlib.nullcontext() if no_web else beside(lambda: engine.site, log):
+                return engine.forever()
         report = engine.once()
         fresh = engine.fresh_problems()
     if as_json:
@@ -117,10 +129,10 @@ def run(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Tally], None]]:
-    """A bar on a terminal; elsewhere a line every thousand deliveries."""
-    if not on_terminal():
-        yield _count_line
+def _progress(log: Log | None = None) -> Iterator[Callable[[Tally], None]]:
+    """A bar on a terminal; elsewhere, and in a log, a line every thousand deliveries."""
+    if log or not on_terminal():
+        yield functools.partial(_count_line, log or warn)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -131,10 +143,12 @@ def _progress() -> Iterator[Callable[[Tally], None]]:
         yield lambda tally: bar.update(task, completed=sum(tally.outcomes.values()), visible=True)
 
 
-def _count_line(tally: Tally) -> None:
+def _count_line(tell: Callable[[str], None], tally: Tally) -> None:
+    from pipeline.jobs import lines
+
     done = sum(tally.outcomes.values())
     if done and done % 1000 == 0:
-        warn(f"{done} deliveries done")
+        tell(lines.sending(done))
 
 
 def collect(
@@ -241,26 +255,31 @@ def deliver(
     from pipeline import app
     from pipeline.jobs import lines, operate
     from pipeline.jobs.deliver_batch import deliver_batch
+    from pipeline.jobs.notices import Told, send_notices, tidy
     from pipeline.jobs.problems import fresh
     from pipeline.jobs.sweep import sweep
 
     with _working(site) as opened, stopping() as stop, _progress() as progress:
         clock = clock_of(opened.settings, now)
-        identity = None
+        identity, told = None, Told(opened.relay_name)
         if edition:
             with opened.store.read() as tx:
                 identity = operate.find_edition(tx, edition).id
         swept = sweep(opened, app.dead_process(opened), clock())
-        relay = app.relay_for(opened)
+        relay = app.relay_for(opened, standing_clock=bool(now))
+        if identity is None:
+            tidy(opened, app.dead_process(opened), clock())
+            told = send_notices(opened, relay, process=app.process_name(), clock=clock, stop=stop)
         _refuse_paused(opened, relay.name)
         tally = deliver_batch(
             opened, relay, process=app.process_name(), clock=clock, stop=stop, edition_id=identity, progress=progress
         )
         new = fresh(opened, clock())
     if as_json:
-        print_json({"swept": swept, "relay": tally.relay, "outcomes": dict(tally.outcomes), "problem": tally.problem})
+        done = {"swept": swept, "relay": tally.relay, "outcomes": dict(tally.outcomes), "problem": tally.problem}
+        print_json(done | {"notices": dict(told.outcomes)})
     else:
-        for line in (lines.swept(swept), lines.sent(tally) or "nothing is open"):
+        for line in (lines.swept(swept), lines.told(told), lines.sent(tally) or "nothing is open"):
             if line:
                 say(line)
     for problem in new:
@@ -294,6 +313,7 @@ def check(
     """
     from pipeline import config, http, texts
     from pipeline.cli import trial
+    from pipeline.jobs.try_templates import check_templates
 
     settings = config.load(folder_of(site))
     if target is None:
@@ -306,31 +326,8 @@ def check(
             trial.show_finding(findings[-1], settings.site.timezone)
     if as_json:
         print_json(findings)
-    trial.check_templates(settings, texts.Texts(settings.folder), clock())
+    check_templates(settings, texts.Texts(settings.folder), clock())
     if not as_json:
         for name in settings.without_effect():
             say(f"note: {name} has no effect in this version of Gazet")
     raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)
-
-
-def preview(
-    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
-    address: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="The mail this subscriber would get.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the files there.")] = None,
-    now: NowOption = "",
-    site: SiteOption = None,
-) -> None:
-    """Show the feed and the exact mail as they would be now. Sends nothing, settles nothing.
-
-    Example: `gazet preview samen-opleiden --for ann@example.org --out preview`
-    """
-    from pipeline.cli import trial
-
-    opened = open_site(site)
-    _name_feeds(opened)
-    made = trial.preview(opened, feed, address, clock_of(opened.settings, now)())
-    if out is None:
-        say(made.readable)
-        return
-    for path in trial.write_preview(made, out):
-        say(f"wrote {path}")

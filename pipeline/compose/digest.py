@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
 from mjml import mjml2html
 
 from pipeline.compose import message
@@ -50,6 +51,7 @@ def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
     while True:
         more = document.selection.more + len(items) - shown
         values = {"digest": document, "items": items[:shown], "more": more, "subject": subject, "preheader": _preheader(items)}
+        values["intro"] = Markup(document.intro_html)  # noqa: S704 (compose.intro sanitised it)
         mail = _bodies(document, texts, {**values, "personal": _PERSONAL})
         size = len(mail[0].encode("utf-8"))
         if size <= _LARGEST or shown == 1:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, parseaddr
 from html import escape
@@ -36,6 +37,19 @@ _URI_SAFE = "%!#$&'()*+/:;=?@[]~"  # not <, > and the comma, which RFC 2369 §2 
 _NAMES = ("address", "unsubscribe_url")
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail to one person that is no digest: ``sender`` may have a display name, ``text`` has any line ends."""
+
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+    at: datetime
+    message_id: str
+    language: str
+
+
 def slot(name: str) -> str:
     """What stands in a rendered text for a personal value; ``clean`` removes its characters from all foreign text."""
     return f"{_OPEN}{name}{_CLOSE}"
@@ -46,8 +60,38 @@ def message_id(edition_id: int, subscription_id: int, domain: str) -> str:
 
     What stands left of the @ is the message's key.
     """
-    digest = hashlib.sha256(f"{edition_id}:{subscription_id}".encode()).digest()
-    return f"<{base64.b32encode(digest[:20]).decode().lower()}@{_ascii_domain(domain)}>"
+    return f"<{_key(f'{edition_id}:{subscription_id}')}@{_ascii_domain(domain)}>"
+
+
+def notice_id(dedupe_key: str, created_at: datetime, domain: str) -> str:
+    """The Message-ID of a notice, the same in every attempt."""
+    return f"<{_key(f'notice:{dedupe_key}:{created_at.astimezone(UTC).isoformat()}')}@{_ascii_domain(domain)}>"
+
+
+def key_of(message_id: str) -> str:
+    """What stands left of the @: it names the same mail wherever it is kept."""
+    return message_id.strip("<>").partition("@")[0]
+
+
+def _key(identity: str) -> str:
+    return base64.b32encode(hashlib.sha256(identity.encode()).digest()[:20]).decode().lower()
+
+
+def letter(mail: Letter) -> bytes:
+    """A whole message of plain text, CRLF lines, marked as made by a program (RFC 3834 §5); nothing in it is a slot."""
+    name, address = parseaddr(clean(mail.sender))
+    lines = (
+        f"From: {_mailbox('From', name, address)}",
+        f"To: {_mailbox('To', '', mail.recipient)}",
+        f"Subject: {_unstructured('Subject', mail.subject)}",
+        f"Date: {format_datetime(mail.at.astimezone(UTC))}",
+        f"Message-ID: {_token(mail.message_id)}",
+        "MIME-Version: 1.0",
+        "Auto-Submitted: auto-generated",
+        f"Content-Language: {_token(mail.language)}",
+    )
+    head = "\r\n".join((*lines, "")).encode("utf-8", "ignore")
+    return head + _part("plain", "text", clean(mail.text)) + b"\r\n"
 
 
 def encode(document: DigestDocument, subject: str, html: str, text: str) -> bytes:

@@ -4,8 +4,8 @@
 key. An environment variable such as ``GAZET_SITE__URL`` wins over the file (``__`` separates the levels).
 """
 
-from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, time_zone, valid_address
-from pipeline.config.load import load
+from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, slugify, time_zone, valid_address, valid_slug
+from pipeline.config.load import current_files, load
 from pipeline.config.sections import (
     OUTBOX,
     DigestSettings,
@@ -15,6 +15,7 @@ from pipeline.config.sections import (
     Settings,
     SourceSettings,
 )
+from pipeline.config.write import quoted
 
 __all__ = [
     "OUTBOX",
@@ -26,8 +27,12 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "clock_time",
+    "current_files",
     "language_tag",
     "load",
+    "quoted",
+    "slugify",
     "time_zone",
     "valid_address",
+    "valid_slug",
 ]

@@ -15,6 +15,9 @@ from pipeline.errors import Problem
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 80
+_SECRETS = (("password",), ("user",), ("store", "url"), ("alerts", "ping"))
+_TABLES = ("model_type", "model_attributes_type", "dict_type", "tuple_type")
+"""Whoever writes a text where a table belongs may have written a password in it."""
 
 
 def explain(name: str, error: ValidationError, model: type[BaseModel], below: Sequence[str] = ()) -> list[Problem]:
@@ -59,7 +62,8 @@ def _wording(detail: Any, path: list[str], model: type[BaseModel]) -> tuple[str,
         return _one_line(str(detail["ctx"]["error"])), ""
     message = detail["msg"].replace("Input should be", "should be").replace("Tuple", "The list")
     given = detail.get("input")
-    if isinstance(given, str | int | float | bool) and path[-1:] != ["password"]:
+    secret = kind in _TABLES or any(tuple(path[-len(key) :]) == key for key in _SECRETS)
+    if isinstance(given, str | int | float | bool) and not secret:
         message = f"{_shortened(repr(given))} {message}"
     return _one_line(message), ""
 

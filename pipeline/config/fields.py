@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import timedelta
 from email.utils import parseaddr
 from typing import Annotated, Any
@@ -17,6 +18,21 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE_UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/]+):([0-9]{1,5})")
+
+
+def valid_slug(value: str) -> str:
+    """A feed's name: a-z, 0-9 and - inside, at most 63 characters."""
+    if not _SLUG.fullmatch(value):
+        raise ValueError(f'"{value}" is not a feed\'s name: a-z, 0-9 and -, at most 63, such as "{slugify(value)}"')
+    return value
+
+
+def slugify(text: str) -> str:
+    """A feed's name made from any text: accents go, what is left of a-z and 0-9 stays; "news" when that is nothing."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-") or "news"
 
 
 def _duration(value: object) -> timedelta:
@@ -88,6 +104,21 @@ def _http_url(value: str) -> str:
     return value.strip()
 
 
+def _secret_url(value: str) -> str:
+    """Like any http URL, but never shown: its path is the password of who may call it."""
+    try:
+        return _http_url(value)
+    except ValueError:
+        raise ValueError("is not an http or https URL without user name and password") from None
+
+
+def _listen(value: str) -> str:
+    match = _LISTEN.fullmatch(value)
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f'"{value}" is not HOST:PORT, such as "127.0.0.1:8080" or "[::1]:8080"')
+    return value
+
+
 def _public_url(value: str) -> str:
     url = _http_url(value)
     if urlsplit(url).query or urlsplit(url).fragment:
@@ -136,6 +167,10 @@ def _store_url(value: str) -> str:
     """The store reads it; only the driver it would ask for in vain is caught here. Never shown: it may hold a password."""
     if _plain(value).startswith("postgres") and not value.startswith("postgresql+psycopg://"):
         raise ValueError('should begin with "postgresql+psycopg://"')
+    if value.partition("://")[2].partition("/")[0].count("@") > 1:
+        raise ValueError('has more than one "@": write one inside the password as %40')
+    if "password=" in value.partition("?")[2]:
+        raise ValueError("has a password behind the question mark: write it as user:password@host")
     return value
 
 
@@ -150,6 +185,9 @@ def _optional(check: Any) -> Any:
 
 
 PrivateHosts = Annotated[bool | tuple[str, ...], BeforeValidator(_private_hosts)]
+Slug = Annotated[str, AfterValidator(valid_slug)]
+Listen = Annotated[str, AfterValidator(_listen)]
+SecretUrl = Annotated[str, AfterValidator(_optional(_secret_url))]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 RelayTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=10), "10m"))]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from pipeline.config.explain import explain, unknown_key
+from pipeline.config.fields import slugify, valid_slug
 from pipeline.config.sections import (
     OUTBOX,
     AlertSettings,
@@ -27,9 +28,31 @@ from pipeline.config.sections import (
     StoreSettings,
     WebSettings,
 )
+from pipeline.config.watch import Fingerprint, fingerprint
 from pipeline.errors import ConfigError, Problem
 
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_RELAY_VARIABLE = re.compile(r"GAZET_RELAY__(.+)__(PASSWORD|USER)", re.IGNORECASE)
+_FILE_TWINS = (("store", "url"), ("alerts", "ping"))
+"""Keys whose value may be in a file of its own, named by the key with ``_file`` behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """``GAZET_RELAY__<NAME>__PASSWORD``: in ``<NAME>`` every ``-`` and ``.`` of the relay's name is a ``_``."""
+
+    name: str
+    relay: str
+    key: str
+    value: str
+
+    def means(self, relay: object) -> bool:
+        """Whether it is for the relay of that name."""
+        return isinstance(relay, str) and re.sub(r"[.-]", "_", relay).upper() == self.relay
+
+
+def _relay_variables() -> list[_Variable]:
+    found = [(_RELAY_VARIABLE.fullmatch(name), value) for name, value in sorted(os.environ.items())]
+    return [_Variable(match[0], match[1].upper(), match[2].lower(), value) for match, value in found if match]
 
 
 class _Defaults(Section):
@@ -37,10 +60,11 @@ class _Defaults(Section):
 
 
 class _SiteEnvironment(EnvSettingsSource):
-    """``GAZET_SITE`` names the folder; it is not the ``[site]`` table."""
+    """``GAZET_SITE`` names the folder, not the ``[site]`` table; one relay's password has a variable of its own."""
 
     def _load_env_vars(self) -> Any:
-        return {name: value for name, value in super()._load_env_vars().items() if name != "gazet_site"}
+        variables = super()._load_env_vars().items()
+        return {name: value for name, value in variables if name != "gazet_site" and not _RELAY_VARIABLE.fullmatch(name)}
 
     def __call__(self) -> dict[str, Any]:
         return _with_numbers(super().__call__(), self.settings_cls)
@@ -72,6 +96,18 @@ class _SiteFile(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     defaults: _Defaults = _Defaults()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _environment_wins(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A password from the environment for one relay, and a URL from there, stand before the file that has one too."""
+        relays, variables = values.get("relay"), {name.upper() for name in os.environ}
+        if isinstance(relays, list):
+            values = {**values, "relay": [_with_variables(relay) if isinstance(relay, dict) else relay for relay in relays]}
+        for table, key in _FILE_TWINS:
+            if f"GAZET_{table}__{key}".upper() in variables and isinstance(values.get(table), dict):
+                values = {**values, table: {**values[table], f"{key}_file": ""}}
+        return values
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -84,6 +120,11 @@ class _SiteFile(BaseSettings):
         return (_SiteEnvironment(settings_cls), init_settings)
 
 
+def _with_variables(relay: dict[str, Any]) -> dict[str, Any]:
+    own = {variable.key: variable.value for variable in _relay_variables() if variable.means(relay.get("name"))}
+    return {**relay, **own, **({"password_file": ""} if "password" in own else {})}
+
+
 def load(folder: Path) -> Settings:
     """Read and check the whole site. Raises ConfigError with every mistake found, in the order of files and keys."""
     folder = folder.absolute()
@@ -92,15 +133,22 @@ def load(folder: Path) -> Settings:
         raise ConfigError(
             [Problem(str(path), "this file is missing", 'make a site here with "gazet init", or name one with --site DIR')]
         )
+    before = fingerprint(folder)  # a file that is written while it is read differs the next time
     problems: list[Problem] = []
     document = _read_toml(path, "gazet.toml", problems)
     site = _check_site(path, document, problems) if document is not None else None
     feeds = _read_feeds(folder, _shared(document, site, problems), problems)
     if site is None or problems:
         raise ConfigError(problems)
-    return Settings(
-        folder=folder, **{name: getattr(site, name) for name in _SiteFile.model_fields if name != "defaults"}, feeds=feeds
-    )
+    tables = {name: getattr(site, name) for name in _SiteFile.model_fields if name != "defaults"}
+    settings = Settings(folder=folder, **tables, feeds=feeds)
+    named = [entry for entry in current_files(settings) if entry[0] in settings.named_files()]
+    return settings.model_copy(update={"files": tuple(sorted({*before, *named}))})
+
+
+def current_files(settings: Settings) -> Fingerprint:
+    """As ``settings.files`` would be if they were read now: where the two differ, something was edited."""
+    return fingerprint(settings.folder, settings.named_files())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +191,46 @@ def _check_site(path: Path, document: dict[str, Any], problems: list[Problem]) -
         problems.append(Problem(f"environment: {_variable_in(str(error))}", "is not JSON", "a list or a table is written as JSON"))
         return None
     _check_relays(site.relay, path.parent, problems)
-    return site
+    return _with_file_twins(site, path.parent, problems)
+
+
+def _with_file_twins(site: _SiteFile, folder: Path, problems: list[Problem]) -> _SiteFile:
+    """The values that are in files of their own (secrets, as a container gets them) put where they belong."""
+    tables: dict[str, Any] = {}
+    for table, key in _FILE_TWINS:
+        section = getattr(site, table)
+        name = getattr(section, f"{key}_file")
+        if not name:
+            continue
+        where = f"gazet.toml: {table}.{key}_file"
+        if key in section.model_fields_set:
+            problems.append(Problem(where, f"{table}.{key} is there too", "keep one of the two"))
+            continue
+        value = _read_secret(folder / name, where, problems)
+        try:
+            tables[table] = type(section)(**{**section.model_dump(exclude_unset=True), key: value}) if value else section
+        except ValidationError as error:
+            problems += [Problem(where, f"what {name} holds {_saying(one)}") for one in error.errors()]
+    return site.model_copy(update=tables)
+
+
+def _saying(detail: Any) -> str:
+    return str(detail["ctx"]["error"]) if detail["type"] == "value_error" else "cannot be used"
+
+
+def _read_secret(path: Path, where: str, problems: list[Problem]) -> str:
+    """The one line of a secret's file; empty with a problem when there is none."""
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        problems.append(Problem(where, f"{path} is not UTF-8 text"))
+    except OSError as error:
+        problems.append(Problem(where, f"{path} cannot be read: {error.strerror}", "paths are relative to the site folder"))
+    else:
+        if value:
+            return value
+        problems.append(Problem(where, f"{path} is empty"))
+    return ""
 
 
 def _strange_variables() -> list[Problem]:
@@ -157,6 +244,16 @@ def _strange_variables() -> list[Problem]:
     return problems
 
 
+def _strangers_variables(relays: tuple[RelaySettings, ...]) -> list[Problem]:
+    """A password for a relay that does not exist would be ignored in silence."""
+    known = ", ".join(relay.name for relay in relays) or "none"
+    return [
+        Problem(f"environment: {variable.name}", "there is no relay of that name", f"relays here: {known}")
+        for variable in _relay_variables()
+        if not any(variable.means(relay.name) for relay in relays)
+    ]
+
+
 def _variable_in(message: str) -> str:
     """The variables that belong to the table which pydantic-settings names in its message."""
     table = re.search(r'field "(\w+)"', message)
@@ -165,6 +262,7 @@ def _variable_in(message: str) -> str:
 
 
 def _check_relays(relays: tuple[RelaySettings, ...], folder: Path, problems: list[Problem]) -> None:
+    problems += _strangers_variables(relays)
     names = [relay.name for relay in relays]
     for index, relay in enumerate(relays):
         where = f"gazet.toml: relay.{index}"
@@ -186,20 +284,32 @@ def _is_file(path: Path) -> bool:
 def _read_feeds(folder: Path, shared: _Shared, problems: list[Problem]) -> dict[str, FeedSettings]:
     feeds: dict[str, FeedSettings] = {}
     # Of two that differ only in case, the one in lower case comes first: it is the other that is wrong.
-    files = sorted((folder / "feeds").glob("*.toml"), key=lambda path: (path.name.casefold(), path.name.swapcase()))
+    files = sorted(_feed_files(folder / "feeds", problems), key=lambda path: (path.name.casefold(), path.name.swapcase()))
     by_folded: dict[str, str] = {}
     for path in files:
         name = f"feeds/{path.name}"
         twin = by_folded.setdefault(path.stem.casefold(), name)
         if twin != name:
             problems.append(Problem(name, f"differs from {twin} only in case", "rename or remove one of the two"))
-        elif not _SLUG.fullmatch(path.stem):
-            problems.append(Problem(name, "a feed file's name may hold a-z, 0-9 and -", f"call it {_slugify(path.stem)}.toml"))
+        elif not _is_slug(path.stem):
+            problems.append(Problem(name, "a feed file's name may hold a-z, 0-9 and -", f"call it {slugify(path.stem)}.toml"))
         elif (feed := _read_feed(path, name, shared, problems)) is not None:
             feeds[feed.slug] = feed
     _check_aliases(feeds, problems)
     _check_shared_sources(feeds, problems)
     return feeds
+
+
+def _feed_files(folder: Path, problems: list[Problem]) -> list[Path]:
+    """A folder that cannot be listed is a mistake: as an empty one it would take every feed away."""
+    try:
+        # Hidden files are an editor's: Emacs puts a broken link .#news.toml beside a file it edits.
+        return [path for path in folder.iterdir() if path.suffix == ".toml" and not path.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(Problem("feeds/", f"cannot be read: {error.strerror}", "correct the rights of the folder"))
+        return []
 
 
 def _read_feed(path: Path, name: str, shared: _Shared, problems: list[Problem]) -> FeedSettings | None:
@@ -220,13 +330,22 @@ def _read_feed(path: Path, name: str, shared: _Shared, problems: list[Problem]) 
         return None
 
 
+def _is_slug(name: str) -> bool:
+    try:
+        return bool(valid_slug(name))
+    except ValueError:
+        return False
+
+
 def _check_aliases(feeds: dict[str, FeedSettings], problems: list[Problem]) -> None:
     owner = {slug: slug for slug in feeds}
     for feed in feeds.values():
         for alias in feed.aliases:
-            taken = owner.setdefault(alias, feed.slug)
-            if taken != feed.slug or alias == feed.slug:
-                problems.append(Problem(f"feeds/{feed.slug}.toml: aliases", f'"{alias}" already names the feed {taken}'))
+            if alias in owner:
+                fix = f"remove it here, or remove feeds/{alias}.toml" if alias in feeds and alias != feed.slug else "name it once"
+                what = f'"{alias}" already names the feed {owner[alias]}'
+                problems.append(Problem(f"feeds/{feed.slug}.toml: aliases", what, fix))
+            owner.setdefault(alias, feed.slug)
 
 
 def _check_shared_sources(feeds: dict[str, FeedSettings], problems: list[Problem]) -> None:
@@ -252,7 +371,3 @@ def _read_toml(path: Path, name: str, problems: list[Problem]) -> dict[str, Any]
     except OSError as error:
         problems.append(Problem(name, f"cannot be read: {error.strerror}"))
     return None
-
-
-def _slugify(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "news"

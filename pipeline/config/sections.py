@@ -16,6 +16,7 @@ from pipeline.config.fields import (
     Duration,
     HttpUrl,
     Language,
+    Listen,
     Mailbox,
     OptionalAddress,
     OptionalHttpUrl,
@@ -28,11 +29,14 @@ from pipeline.config.fields import (
     PublicUrl,
     Rate,
     RelayTimeout,
+    SecretUrl,
+    Slug,
     StoreUrl,
     Title,
     Weekday,
     Zone,
 )
+from pipeline.config.watch import Fingerprint
 from pipeline.errors import ConfigError, Problem
 from pipeline.models import Cadence, Rhythm, SourceKind
 
@@ -58,9 +62,13 @@ class SiteSettings(Section):
 
 
 class StoreSettings(Section):
-    """``url`` is an SQLAlchemy URL; a relative SQLite path is relative to the site folder."""
+    """``url`` is an SQLAlchemy URL; a relative SQLite path is relative to the site folder.
 
-    url: StoreUrl = "sqlite:///var/gazet.db"
+    After loading, ``url`` holds what ``url_file`` says. It may hold a password, so it is never shown.
+    """
+
+    url: StoreUrl = Field(default="sqlite:///var/gazet.db", repr=False)
+    url_file: Plain = ""
 
 
 class RelaySettings(Section):
@@ -69,7 +77,7 @@ class RelaySettings(Section):
     name: Annotated[Plain, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     host: Annotated[Plain, Field(min_length=1)]
     port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
-    user: Plain = ""
+    user: Plain = Field(default="", repr=False)
     password: SecretStr = SecretStr("")
     password_file: Plain = ""
     tls: Literal["starttls", "tls", "none"] = "starttls"
@@ -109,16 +117,23 @@ class CollectSettings(Section):
 
 
 class WebSettings(Section):
-    """Where the web server listens."""
+    """Where the web server listens: HOST:PORT; port 0 takes a free one."""
 
-    listen: Plain = "127.0.0.1:8080"
+    listen: Listen = "127.0.0.1:8080"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host (an IPv6 address without its brackets) and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class AlertSettings(Section):
-    """Who hears that something needs a person."""
+    """Who hears that something needs a person. After loading, ``ping`` holds what ``ping_file`` says; it is never shown."""
 
     mail: OptionalAddress = ""
-    ping: Plain = ""
+    ping: SecretUrl = Field(default="", repr=False)
+    ping_file: Plain = ""
 
 
 class PageSettings(Section):
@@ -157,7 +172,10 @@ class PublishSettings(Section):
 
 
 class DigestSettings(Section):
-    """The e-mail digest of one feed and the default rhythm of new subscriptions."""
+    """The e-mail digest of one feed and the default rhythm of new subscriptions.
+
+    ``editor`` hears of an edition ``eve`` before it opens.
+    """
 
     sender: Mailbox = Field(default="", alias="from")
     unsubscribe_mail: OptionalAddress = ""
@@ -172,6 +190,8 @@ class DigestSettings(Section):
     late_after: Duration = timedelta(hours=6)
     deadline: Duration = timedelta(hours=24)
     uncertain: Literal["resend", "hold"] = "resend"
+    editor: OptionalAddress = ""
+    eve: Duration = timedelta(hours=16)
 
     @model_validator(mode="after")
     def _fits(self) -> DigestSettings:
@@ -209,14 +229,14 @@ class FeedSettings(Section):
     description: Plain = ""
     language: OptionalLanguage = ""
     home: OptionalHttpUrl = ""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Slug, ...] = ()
     source: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
     publish: PublishSettings = PublishSettings()
     digest: DigestSettings = DigestSettings()
 
 
 class Settings(Section):
-    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute."""
+    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute; ``files`` as they were when read."""
 
     folder: Path
     site: SiteSettings
@@ -226,6 +246,13 @@ class Settings(Section):
     web: WebSettings
     alerts: AlertSettings
     feeds: dict[str, FeedSettings]
+    files: Fingerprint = Field(default=(), repr=False)
+
+    def named_files(self) -> list[str]:
+        """The files that the settings name: secrets and certificates."""
+        named = [self.site.secret_file, self.store.url_file, self.alerts.ping_file]
+        named += [name for relay in self.relay for name in (relay.password_file, relay.ca_file)]
+        return [name for name in named if name]
 
     def path(self, name: str) -> Path:
         """A path from the settings, relative ones being relative to the site folder."""
@@ -233,19 +260,20 @@ class Settings(Section):
 
     def without_effect(self) -> list[str]:
         """Settings that are read and checked, but that this version does nothing with."""
-        named = [f"[alerts] {key}" for key in ("mail", "ping") if getattr(self.alerts, key)]
-        named += ["[web] listen"] if self.web != WebSettings() else []
-        named += [f"every [[relay]] but the first ({self.relay[0].name})"] if len(self.relay) > 1 else []
-        named += [f"aliases in feeds/{feed.slug}.toml" for feed in self.feeds.values() if feed.aliases]
-        return named
+        return [f"every [[relay]] but the first ({self.relay[0].name})"] if len(self.relay) > 1 else []
 
     def zone_of(self, source: SourceSettings) -> str:
         """The zone in which a source's dates without one are read."""
         return source.timezone or self.site.timezone
 
+    def current_slug(self, name: str) -> str:
+        """The slug of the feed that ``name`` is a former slug of; any other name as it is."""
+        return next((feed.slug for feed in self.feeds.values() if name in feed.aliases), name)
+
     def feed(self, slug: str) -> FeedSettings:
-        """The feed of that slug; raises ConfigError naming the ones that exist."""
-        if slug in self.feeds:
-            return self.feeds[slug]
+        """The feed of that slug or former slug; raises ConfigError naming the ones that exist."""
+        current = self.current_slug(slug)
+        if current in self.feeds:
+            return self.feeds[current]
         known = ", ".join(sorted(self.feeds)) or "none yet"
         raise ConfigError([Problem(f"feeds/{slug}.toml", "there is no such feed", f"feeds here: {known}")])

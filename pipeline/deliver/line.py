@@ -8,12 +8,23 @@ import smtplib
 import socket
 import ssl
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 MAX_REPLY_LINE = 4096
 MAX_REPLY_LINES = 100
 _REPLY = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a relay says of itself: TLS version ("" in clear text), the end of its certificate, extensions with parameters."""
+
+    tls: str
+    certificate_ends: datetime | None
+    extensions: dict[str, str]
 
 
 class ReplyError(smtplib.SMTPException):
@@ -98,6 +109,15 @@ class Line(smtplib.SMTP):
     def stays_on_this_machine(self) -> bool:
         """Whether the other end has a loopback address, so that clear text is seen by no network."""
         return ipaddress.ip_address(self._connected().getpeername()[0].partition("%")[0]).is_loopback
+
+    def offer(self) -> Offer:
+        """What was said so far; extension names in upper case."""
+        extensions = {name.upper(): parameters for name, parameters in self.esmtp_features.items()}
+        if not isinstance(self.sock, ssl.SSLSocket):
+            return Offer("", None, extensions)
+        ends = (self.sock.getpeercert() or {}).get("notAfter")
+        until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+        return Offer(self.sock.version() or "", until, extensions)
 
     def _connected(self) -> socket.socket:
         if self.sock is None:

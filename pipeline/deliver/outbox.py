@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.deliver.relay import Session, mask
+from pipeline.deliver.relay import Session, always, mask
 from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 
 
@@ -48,8 +49,10 @@ class OutboxSession:
         """True until closed: a full disk may have room again for the next message."""
         return self._open
 
-    def send(self, message: OutgoingMessage) -> RelayAnswer:
+    def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
         """Store the message; it is accepted once a power cut cannot undo it."""
+        if not wanted():
+            return RelayAnswer(Stage.DATA, None, "", "withheld")
         name = file_name(message.key)
         written, kept = self._folder / "tmp" / name, self._folder / "new" / name
         handed_over = False

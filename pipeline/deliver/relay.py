@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from pipeline.models import OutgoingMessage, RelayAnswer
 
 MAX_TEXT = 300
+
+
+def always() -> bool:
+    """Nothing stands in the way of this message."""
+    return True
+
+
 # Anchored at the start of a word and possessive, so that no reply takes quadratic time.
 _ADDRESS = re.compile(r'(?:"[^"]*+"|(?<![^\s<>()\[\],;:"@])[^\s<>()\[\],;:"@]++)@')
 
@@ -15,11 +23,12 @@ _ADDRESS = re.compile(r'(?:"[^"]*+"|(?<![^\s<>()\[\],;:"@])[^\s<>()\[\],;:"@]++)
 class Session(Protocol):
     """One connection to a relay, used by one thread."""
 
-    def send(self, message: OutgoingMessage) -> RelayAnswer:
+    def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
         """Send one message and say what the relay answered.
 
         Never raises for anything a server or a line does: such an answer has no code, ``handed_over`` tells whether the
-        message may have been kept, and the session is no longer usable.
+        message may have been kept, and the session is no longer usable. ``wanted`` is asked before content goes out; when
+        it says no, or raises, the connection is closed instead, and the relay surely has no whole message.
         """
         ...
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from email_validator import EmailNotValidError, validate_email
 
 from pipeline.config import RelaySettings
-from pipeline.deliver.line import Line
-from pipeline.deliver.relay import Session, mask
+from pipeline.deliver.line import Line, Offer
+from pipeline.deliver.relay import Session, always, mask
 from pipeline.errors import ConfigError, Problem
 from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 
 _GOODBYE_SECONDS = 2.0
 _DOT_PATIENCE = 2
+_CHUNK = 65_536
 _ENHANCED = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 _WANTED = {Stage.DATA: 3}
@@ -44,7 +45,7 @@ class SmtpSession:
         """False after a broken line, a 421 or a reply out of turn, and when the relay hung up meanwhile."""
         return self._open and self._line.quiet()
 
-    def send(self, message: OutgoingMessage) -> RelayAnswer:
+    def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
         """MAIL, RCPT, DATA, content and dot; RSET after a refusal, so that the next message starts afresh."""
         commands = _commands(message, self._line.esmtp_features)
         if isinstance(commands, RelayAnswer):
@@ -54,7 +55,11 @@ class SmtpSession:
             if not _positive(answer):
                 self._reset()
                 return answer
-        return self._content(message.data)
+        return self._content(message.data, wanted)
+
+    def offer(self) -> Offer:
+        """What the relay says of itself, for those who look before they send."""
+        return self._line.offer()
 
     def close(self) -> None:
         """QUIT with little patience, then close."""
@@ -65,13 +70,32 @@ class SmtpSession:
                 self._line.docmd("QUIT")
         self._line.close()
 
-    def _content(self, data: bytes) -> RelayAnswer:
-        """The message and its dot, in two writes: when the first one fails, the relay surely has no whole message."""
+    def _content(self, data: bytes, wanted: Callable[[], bool]) -> RelayAnswer:
+        """The message and its dot, in writes of their own: until the last one, the relay surely has no whole message.
+
+        A slow relay may take its time between DATA and 354, or over the content: ``wanted`` is asked before each write.
+        """
+        content = _stuffed(data)
         try:
-            self._line.send(_stuffed(data))
+            for start in range(0, len(content), _CHUNK):
+                if not self._may_go_on(wanted):
+                    return RelayAnswer(Stage.DATA, None, "", "withheld")
+                self._line.send(content[start : start + _CHUNK])
         except OSError as error:
             return self._gone(Stage.DOT, error)
+        if not self._may_go_on(wanted):
+            return RelayAnswer(Stage.DATA, None, "", "withheld")
         return self._ask(Stage.DOT, self._dot, handed_over=True)
+
+    def _may_go_on(self, wanted: Callable[[], bool]) -> bool:
+        """After 354 nothing but closing the connection ends a message that nobody wants any more (RFC 5321, 4.1.1.4)."""
+        going_on = False
+        try:
+            going_on = wanted()
+        finally:
+            if not going_on:
+                self._hang_up()
+        return going_on
 
     def _dot(self) -> tuple[int, bytes]:
         """RFC 5321, 4.5.3.2.6: the reply to the dot takes longest, and giving up early means sending twice."""
@@ -185,18 +209,27 @@ def relay_from(settings: RelaySettings, folder: Path) -> SmtpRelay:
 
     Raises ConfigError when its password or certificate file cannot be read.
     """
-    password = settings.password.get_secret_value()
     try:
-        key = "password_file"
-        if settings.password_file:
-            password = (folder / settings.password_file).read_text(encoding="utf-8").strip("\r\n")
-        key = "ca_file"
         context = None if settings.tls == "none" else _context(str(folder / settings.ca_file) if settings.ca_file else "")
+    except OSError as error:
+        raise _unreadable(settings, "ca_file", error) from None
+    return SmtpRelay(settings, password=password_of(settings, folder), context=context)
+
+
+def password_of(settings: RelaySettings, folder: Path) -> str:
+    """The password as it is now, from its file where one is named. Raises ConfigError when that cannot be read."""
+    if not settings.password_file:
+        return settings.password.get_secret_value()
+    try:
+        return (folder / settings.password_file).read_text(encoding="utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        where = f'gazet.toml: relay "{settings.name}": {key}'
-        reason = getattr(error, "strerror", None) or "not the text that was expected"
-        raise ConfigError([Problem(where, f"{getattr(settings, key)} cannot be read: {reason}")]) from None
-    return SmtpRelay(settings, password=password, context=context)
+        raise _unreadable(settings, "password_file", error) from None
+
+
+def _unreadable(settings: RelaySettings, key: str, error: Exception) -> ConfigError:
+    where = f'gazet.toml: relay "{settings.name}": {key}'
+    reason = getattr(error, "strerror", None) or "not the text that was expected"
+    return ConfigError([Problem(where, f"{getattr(settings, key)} cannot be read: {reason}")])
 
 
 def _context(ca_file: str) -> ssl.SSLContext:

@@ -1,10 +1,11 @@
 """One process: a tick every few seconds, collects in threads, deliveries in a thread of their own (DESIGN §2).
 
-tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ publish ─▶ open editions ─▶ deliver (never waited for)
+tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ publish ─▶ open editions ─▶ notices, deliver (never waited for)
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -20,9 +21,14 @@ from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
 from pipeline.jobs import due, lines
+from pipeline.jobs.alerts import post_alert
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
+from pipeline.jobs.disk import watch_disk
+from pipeline.jobs.eve import post_eves
+from pipeline.jobs.notices import Told, relay_answers, send_notices, tidy, waiting
 from pipeline.jobs.open_edition import Opened, open_edition
+from pipeline.jobs.ping import healthy, ping
 from pipeline.jobs.problems import fresh, noted
 from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
@@ -38,6 +44,7 @@ _WAIT_FOR_COLLECTS = 60.0
 _TICK_SECONDS = 20
 _LAST_WORDS = 10.0
 _LOOK_UP_SECONDS = 0.5
+_BETWEEN_PINGS = 60.0
 
 
 @dataclass
@@ -64,7 +71,10 @@ class TickReport:
 
 
 class LocalEngine:
-    """Runs jobs in this process. ``clock`` gives aware UTC; ``say`` hears one line for a person at a time."""
+    """Runs jobs in this process. ``clock`` gives aware UTC; ``say`` hears one line for a person at a time.
+
+    ``reload`` gives the site as its files say now; ``site`` is always the one in force.
+    """
 
     def __init__(
         self,
@@ -77,8 +87,10 @@ class LocalEngine:
         stop: threading.Event,
         say: Callable[[str], None],
         progress: Callable[[Tally], None] = lambda _: None,
+        reload: Callable[[Site, datetime], Site] = lambda site, _now: site,
     ) -> None:
         self.site = site
+        self.reload = reload
         self.relay = relay
         self.process = process
         self.is_dead = is_dead
@@ -88,21 +100,28 @@ class LocalEngine:
         self.progress = progress
         self._workers: Workers[Collected] = Workers(_COLLECTS, "collect")
         self._collecting: dict[int, Future[Collected]] = {}
-        self._delivery: threading.Thread | None = None
-        self._rates: dict[str, RateLimit] = {}
+        self._beside: dict[str, threading.Thread] = {}
+        self._pinged = -_BETWEEN_PINGS
+        self._unkept = ""
+        self._rates: dict[tuple[str, float | None], RateLimit] = {}
         self._rests = ""
+        self._standing = False
 
     def once(self) -> TickReport:
         """Everything that is due now, deliveries included."""
         report = self._tick()
         if not self.stop.is_set():
+            self._notify(report.problems)
             report.sent = self._deliver(report.problems)
+            self._notify(report.problems)  # what the deliveries found out needs a person now, not at the next run
+            self._ping()
         return report
 
     def forever(self) -> None:
         """Tick until ``stop`` is set, then let what is on the wire finish."""
         from apscheduler.schedulers.background import BackgroundScheduler
 
+        self._standing = True
         # APScheduler decides nothing but the beat: its own defaults drop a beat that is 5 s late.
         scheduler = BackgroundScheduler(timezone="UTC")
         options = {"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
@@ -110,36 +129,60 @@ class LocalEngine:
         scheduler.start()
         self.stop.wait()
         scheduler.shutdown(wait=False)
-        if self._delivery is not None:
-            self._delivery.join(_LAST_WORDS)
+        for thread in list(self._beside.values()):
+            thread.join(_LAST_WORDS if thread.name == "deliver" else 0)
 
     def _beat(self) -> None:
         """One tick of ``forever``: whatever happens in it, the next one comes."""
         problems: list[str] = []
         report = self._guard("tick", problems, self._tick)
-        if report is not None and (self._delivery is None or not self._delivery.is_alive()):
-            self._delivery = threading.Thread(target=self._deliver, args=(problems,), name="deliver", daemon=True)
-            self._delivery.start()
+        if report is not None:
+            # An edition may take hours; a notice does not wait for it, and then judges nothing of the relay.
+            if not self._start("deliver", lambda: self._mail(problems)):
+                self._start("notices", lambda: self._notify(problems, judge=False))
+            self._start("ping", self._ping)
         try:
             for problem in self.fresh_problems():
                 self.say(lines.problem(problem))
+            self._unkept = ""
         except GazetError as error:
-            self.say(f"! {error}")
+            if str(error) != self._unkept:  # no mail can tell of a store that keeps nothing: this line and no ping do
+                self.say(lines.unkept(error))
+            self._unkept = str(error)
+
+    def _start(self, name: str, job: Callable[[], object]) -> bool:
+        """Run the job beside the tick, unless the one before it still runs."""
+        if name in self._beside and self._beside[name].is_alive():
+            return False
+        thread = threading.Thread(target=job, name=name, daemon=True)
+        thread.start()
+        self._beside[name] = thread  # now that it can be waited for: the end may come between the two
+        return True
 
     def _tick(self) -> TickReport:
         report = TickReport()
+        self._take_edits()
         with self.site.store.write() as tx:
             run = runs.start(tx, "tick", self.process, self.clock())
         report.swept = self._guard("sweep", report.problems, lambda: sweep(self.site, self.is_dead, self.clock()))
         self._say(lines.swept(report.swept) if report.swept else "")
+        self._guard("watch", report.problems, lambda: watch_disk(self.site, self.clock()))
         self._collect(report)
         for slug in self._until_stopped(due.due_feeds(self.site)):
             self._publish(slug, report)
         for slug in self._until_stopped(due.due_editions(self.site, self.clock())):
             self._open(slug, report)
         with self.site.store.write() as tx:
-            runs.finish(tx, run, self.clock(), report.detail())
+            # Whoever looks at a tick (/healthz) must know whether another one was to follow it.
+            runs.finish(tx, run, self.clock(), report.detail() | {"standing": self._standing})
         return report
+
+    def _take_edits(self) -> None:
+        """What is being collected ends under the settings it began with."""
+        if all(future.done() for future in self._collecting.values()):
+            before, self.site = self.site, self.reload(self.site, self.clock())
+            if self.site is not before:
+                self.say(lines.edited())
 
     def _publish(self, slug: str, report: TickReport) -> None:
         published = self._guard(f"publish:{slug}", report.problems, lambda: publish_feed(self.site, slug, self.clock()))
@@ -185,6 +228,39 @@ class LocalEngine:
         result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now))
         return result or Collected(source.url, source.feeds, problem="it could not be collected")
 
+    def _mail(self, problems: list[str]) -> None:
+        self._notify(problems)
+        self._deliver(problems)
+
+    def _notify(self, problems: list[str], *, judge: bool = True) -> None:
+        """Post the mails that are due to people who run this, and send them; nothing about them stops a digest."""
+        told = self._guard("notices", problems, lambda: self._tell(judge=judge))
+        self._say(lines.told(told) if told else "")
+
+    def _tell(self, *, judge: bool) -> Told | None:
+        site, name = self.site, self.site.relay_name
+        tidy(site, self.is_dead, self.clock())
+        post_eves(site, self.clock())
+        if relay_answers(site, name, self.clock()):
+            post_alert(site, name, self.clock())
+        if not waiting(site, name, self.clock()):
+            return None
+        relay = self.relay()
+        rate = self._rate(relay)
+        return send_notices(site, relay, process=self.process, clock=self.clock, stop=self.stop, rate=rate, judge=judge)
+
+    def _ping(self) -> None:
+        """Say to somebody outside that this is well; whoever hears nothing looks."""
+        if not self.site.settings.alerts.ping or time.monotonic() - self._pinged < _BETWEEN_PINGS:
+            return
+        self._pinged = time.monotonic()
+        with contextlib.suppress(GazetError):  # a store that does not answer is not well: the silence says so
+            if healthy(self.site):
+                ping(self.site, self.clock())
+
+    def _rate(self, relay: Relay) -> RateLimit:
+        return self._rates.setdefault((relay.name, relay.rate), RateLimit(relay.rate))
+
     def _deliver(self, problems: list[str]) -> Tally | None:
         return self._guard("deliver", problems, self._deliver_open)
 
@@ -194,13 +270,18 @@ class LocalEngine:
         relay = self.relay()
         reason = due.relay_rests(self.site, relay.name, self.clock())
         if reason and reason != self._rests:
-            self.say(f"relay {relay.name} rests: {reason}")
+            self.say(lines.rests(relay.name, reason))
         self._rests = reason
         if reason:
             return None
-        rate = self._rates.setdefault(relay.name, RateLimit(relay.rate))
         tally = deliver_batch(
-            self.site, relay, process=self.process, clock=self.clock, stop=self.stop, rate=rate, progress=self.progress
+            self.site,
+            relay,
+            process=self.process,
+            clock=self.clock,
+            stop=self.stop,
+            rate=self._rate(relay),
+            progress=self.progress,
         )
         self._say(lines.sent(tally))
         return tally
@@ -214,7 +295,7 @@ class LocalEngine:
             problems.append(str(error))
         except Exception as error:
             problems.append(f"{key}: {error!r}")
-            self.say(traceback.format_exc())
+            self.say(lines.crashed(key, traceback.format_exc()))
         return None
 
     def fresh_problems(self) -> list[ProblemRecord]:

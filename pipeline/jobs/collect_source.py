@@ -51,7 +51,8 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     feed, wanted = settings_of(site, source.url)
     how = _settings_hash(site, feed, wanted)
     try:
-        fetched = _fetch(site, source, conditional=how == source.settings_hash and not _new_to_a_feed(site, source))
+        same = how == source.settings_hash and not source.hold_next
+        fetched = _fetch(site, source, conditional=same and not _new_to_a_feed(site, source))
         if fetched.not_modified:
             return _keep(site, source, fetched, now, wanted.every)
         reading = read_source(site.settings, feed, wanted, fetched, now)
@@ -115,7 +116,7 @@ def _keep(site: Site, source: SourceRecord, fetched: Fetched, now: datetime, eve
     with site.store.write() as tx:
         feeds.recovered(tx, source.id)
         _record_answer(tx, source, fetched, now, every)
-        runs.mended(tx, f"source:{source.url}")
+        runs.mended(tx, f"source:{source.url}", now)
     return Collected(source.url, source.feeds, not_modified=True, rule=source.rule)
 
 
@@ -157,16 +158,25 @@ def _apply(
         plan = decide(reading.candidates, known, now=now)
         changed = _change_items(tx, source, plan, now)
         seen = _recognise(tx, source, reading.candidates, known, own)
-        added = [(items.add(tx, source.id, source.url, new, status=ItemStatus.RELEASED, now=now), new) for new in plan.new]
-        for slug in sorted(source.feeds):  # always in this order, so that two collects cannot lock each other out
-            _release(site, tx, source, slug, [*seen, *added], now)
+        status = ItemStatus.HELD if source.hold_next else ItemStatus.RELEASED
+        added = [(items.add(tx, source.id, source.url, new, status=status, now=now), new) for new in plan.new]
+        # Always in this order, so that two collects cannot lock each other out.
+        told = [_release(site, tx, source, slug, [*seen, *added], now) for slug in sorted(source.feeds)]
         feeds.mark_collected(tx, source.id, now)
         feeds.set_rule(tx, source.id, reading.parsed.rule)
         _record_answer(tx, source, fetched, now, every, how)
-        runs.mended(tx, f"source:{source.url}")
-    remarks = (*reading.remarks, *plan.remarks)
+        runs.mended(tx, f"source:{source.url}", now)
+    remarks = (*reading.remarks, *plan.remarks, *_held(source, len(added)), *filter(None, told))
     same = len(seen) - changed
     return Collected(source.url, source.feeds, len(added), changed, same, rule=reading.parsed.rule, remarks=remarks)
+
+
+def _held(source: SourceRecord, new: int) -> tuple[str, ...]:
+    """After a restore without a record: what is new here may have been mailed by the store that was lost."""
+    if not source.hold_next or not new:
+        return ()
+    how = '"gazet items list" shows them, "gazet items release ID --no-mail" only publishes one'
+    return (f"{new} new held: they may have been mailed before the restore ({how})",)
 
 
 def _change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> int:
@@ -197,12 +207,21 @@ def _recognise(
     return list(seen.items())
 
 
-def _release(site: Site, tx: Tx, source: SourceRecord, slug: str, found: list[tuple[int, CandidateItem]], now: datetime) -> None:
-    """Number what has no number in this feed yet: new items, and known ones when the feed is new to the source."""
+def _release(site: Site, tx: Tx, source: SourceRecord, slug: str, found: list[tuple[int, CandidateItem]], now: datetime) -> str:
+    """Number what has no number in this feed yet: new items, and known ones when the feed is new to the source.
+
+    Returns a line about those that no digest is going to show, empty where there are none.
+    """
     unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in found])
     fresh = [(item_id, candidate) for item_id, candidate in found if item_id in unnumbered]
-    mailed = _mailable(site.feed(slug), fresh, first=feeds.first_collect(tx, slug, source.id), now=now)
+    first = feeds.first_collect(tx, slug, source.id)
+    mailed = _mailable(site.feed(slug), fresh, first=first, now=now)
     items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)
+    if len(mailed) == len(fresh):
+        return ""
+    some = f"{len(fresh) - len(mailed)} of {len(fresh)}"
+    why = "a first collect mails the newest few (first_items)" if first else "too old for a digest (max_age)"
+    return f'{some} only published in {slug}, not mailed: {why}; "gazet items omit --undo ID" mails one'
 
 
 def _mailable(feed: FeedSettings, added: list[tuple[int, CandidateItem]], *, first: bool, now: datetime) -> set[int]:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from pipeline.compose import message
@@ -39,6 +40,7 @@ from pipeline.store.editions import EditionRecord
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
+_WATCH_SECONDS = 0.5
 _HANDED_BACK = 2
 """So often a delivery may come back unsent in one batch: then it is something about it, and others have their turn."""
 
@@ -201,7 +203,7 @@ class _Batch:
             self._faults = 0
         if not known and not self._down.is_set():
             runs.relay_works(tx, self.relay.name)
-            runs.mended(tx, f"relay:{self.relay.name}")
+            runs.mended(tx, f"relay:{self.relay.name}", self.clock())
 
     def fault(self, tx: Tx, reason: str, *, final: bool) -> None:
         """The relay is at fault; after three times in a row, or a final one, the batch ends and it is tried later."""
@@ -236,6 +238,24 @@ class _Batch:
         self._down.set()
 
 
+class _Watch:
+    """Whether the person behind a claim is still there, asked anew when the last time was half a second ago.
+
+    So that after somebody has left, a slow relay gets nothing of theirs a second later. ``left``: what was found.
+    """
+
+    def __init__(self, ask: Callable[[], RetryDecision | None], asked: float) -> None:
+        self._ask = ask
+        self._asked = asked
+        self.left: RetryDecision | None = None
+
+    def __call__(self) -> bool:
+        if self.left is None and time.monotonic() - self._asked > _WATCH_SECONDS:
+            self._asked = time.monotonic()
+            self.left = self._ask()
+        return self.left is None
+
+
 class _Connection:
     """One thread and its session with the relay."""
 
@@ -244,6 +264,7 @@ class _Connection:
         self.lease = lease
         self.session: Session | None = None
         self.refused = False
+        self.asked = 0.0
 
     def work(self, waiting: Sequence[EditionRecord]) -> None:
         """Send edition after edition until none has a delivery that is due."""
@@ -270,8 +291,10 @@ class _Connection:
         """Message after message while the session lasts; each one's outcome is committed with the next one's claim."""
         while claim is not None:
             assert self.session is not None
-            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)))
-            claim = self._settle(edition, claim, answer, go_on=self.batch.relay.rate is None and self.session.usable)
+            watch = _Watch(partial(self._gone_meanwhile, claim), self.asked)
+            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)), watch)
+            go_on = self.batch.relay.rate is None and self.session.usable
+            claim = self._settle(edition, claim, answer, watch.left, go_on=go_on)
 
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
@@ -300,11 +323,16 @@ class _Connection:
             claim = deliveries.claim(
                 tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now, without=self.batch.put_off()
             )
+            self.asked = time.monotonic()
             if claim is None or (left := self._left(tx, claim)) is None:
                 return claim
             deliveries.settle(tx, claim, left, None, now)
             self.batch.count(DeliveryStatus.SUPPRESSED)
         return None
+
+    def _gone_meanwhile(self, claim: Claim) -> RetryDecision | None:
+        with self.batch.site.store.read() as tx:
+            return self._left(tx, claim)
 
     def _left(self, tx: Tx, claim: Claim) -> RetryDecision | None:
         status = deliveries.subscription_status(tx, claim.subscription_id)
@@ -315,14 +343,17 @@ class _Connection:
             return None
         return RetryDecision(DeliveryStatus.SUPPRESSED, Blame.NOBODY, reason, count_attempt=False)
 
-    def _settle(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, *, go_on: bool) -> Claim | None:
+    def _settle(
+        self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, left: RetryDecision | None, *, go_on: bool
+    ) -> Claim | None:
         """Commit the outcome, where the session goes on together with the next claim."""
         now = self.batch.clock()
-        decision = self._decide(edition, claim, answer, now)
+        decision = left or self._decide(edition, claim, answer, now)
         with self.batch.site.store.write() as tx:
-            deliveries.settle(tx, claim, decision, answer, now)
+            deliveries.settle(tx, claim, decision, None if left else answer, now)
             self.batch.count(decision.status)
-            self._consequences(tx, edition, claim, answer, decision, now)
+            if left is None:
+                self._consequences(tx, edition, claim, answer, decision, now)
             return self._claim(tx, edition) if go_on else None
 
     def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.jobs import open_edition
 from pipeline.jobs.site import Site
+from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import EditionStatus
 from pipeline.store import editions, feeds, runs
 from pipeline.store.feeds import SourceRecord
@@ -15,7 +16,7 @@ from pipeline.store.feeds import SourceRecord
 def due_sources(site: Site, now: datetime) -> list[SourceRecord]:
     """Sources to be collected, after the rows that the settings imply were made."""
     with site.store.write() as tx:
-        feeds.name_in_settings(tx, site.sources_by_feed())
+        name_feeds(tx, site)
         return [] if feeds.site_paused(tx) else feeds.due_sources(tx, now)
 
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from pipeline.compose import digest
+from pipeline.compose.intro import Intro
 from pipeline.compose.select import select
 from pipeline.config import FeedSettings, Settings
 from pipeline.errors import StoreError
+from pipeline.jobs import intro as intros
 from pipeline.jobs import slots
 from pipeline.jobs.site import Site, feed_url, host_of
 from pipeline.models import Choice, DigestDocument, FeedItem, RenderedVariant, Selection
-from pipeline.store import Tx, editions, feeds, items, new_id
+from pipeline.store import Tx, editions, feeds, items, new_id, replay
 from pipeline.store.editions import DueSchedule, Group, NewEdition, NewVariant
 
 _TRIES = 5
@@ -57,16 +59,20 @@ class Due:
         return tuple(schedule.id for schedule, _ in self.on_time)
 
 
-def open_edition(site: Site, slug: str, now: datetime) -> Opened:
-    """Open what is due for the feed at ``now``. Raises TemplateFault or StoreError, and then nothing was opened."""
-    feed = site.feed(slug)
+def open_edition(site: Site, slug: str, now: datetime, *, held: bool = False) -> Opened:
+    """Open what is due for the feed at ``now``. Raises TemplateFault or StoreError, and then nothing was opened.
+
+    ``held``: after a restore all of it is uncertain from the start, however late it is and whatever is paused.
+    """
+    feed = _patient(site.feed(slug)) if held else site.feed(slug)
     rendered: dict[str, NewVariant] = {}
     edition = _new_edition(site, feed, now)
+    words = intros.read_or_note(site, slug, now)
     for _ in range(_TRIES):
-        _render_missing(site, feed, edition, rendered, now)
+        _render_missing(site, feed, edition, rendered, words, now, held=held)
         try:
             with site.store.write(isolation="REPEATABLE READ") as tx:
-                opened = _write(site, tx, feed, edition, rendered, now)
+                opened = _write(site, tx, feed, edition, rendered, words, now, held=held)
         except StoreError as error:
             if not error.retryable:
                 raise
@@ -74,6 +80,11 @@ def open_edition(site: Site, slug: str, now: datetime) -> Opened:
         if opened is not None:
             return opened
     raise StoreError(f"Subscriptions of {feed.slug} changed faster than its edition could be opened.", fix="It is tried again.")
+
+
+def _patient(feed: FeedSettings) -> FeedSettings:
+    """A feed for which nothing is too late."""
+    return feed.model_copy(update={"digest": feed.digest.model_copy(update={"late_after": timedelta.max})})
 
 
 def _new_edition(site: Site, feed: FeedSettings, now: datetime) -> NewEdition:
@@ -130,24 +141,35 @@ def _select(feed: FeedSettings, stream: Sequence[FeedItem], settled_seq: int, ch
     return select(new, choice, max_items=feed.digest.max_items, min_items=feed.digest.min_items)
 
 
-def _key(feed: FeedSettings, group: Group, selection: Selection) -> str:
+def content_key(feed: FeedSettings, group: Group, selection: Selection, intro: Intro | None) -> str:
     """Groups with the same key get the same bytes; an item that reads differently by now makes another key."""
     content = [(listed.seq, listed.item.content_hash) for listed in selection.items]
     language = group.choice.language or feed.language
-    return sha256(repr((content, selection.more, language, group.choice.format)).encode()).hexdigest()
+    parts = (content, selection.more, language, group.choice.format, intro.hash if intro else "")
+    return sha256(repr(parts).encode()).hexdigest()
 
 
-def _render_missing(site: Site, feed: FeedSettings, edition: NewEdition, rendered: dict[str, NewVariant], now: datetime) -> None:
+def _render_missing(
+    site: Site,
+    feed: FeedSettings,
+    edition: NewEdition,
+    rendered: dict[str, NewVariant],
+    words: Intro | None,
+    now: datetime,
+    *,
+    held: bool,
+) -> None:
     with site.store.read() as tx:
-        if feeds.site_paused(tx) or feeds.state(tx, feed.slug).paused:
+        if not held and (feeds.site_paused(tx) or feeds.state(tx, feed.slug).paused):
             return
         due = find_due(tx, feed, now)
         wanted = wanted_by(tx, feed, due) if due.on_time else []
+        intro = intros.for_edition(tx, feed, [group for group, _ in wanted], words)
     moment = max((slot for _, slot in due.on_time), default=now)
     for group, selection in wanted:
-        key = _key(feed, group, selection)
+        key = content_key(feed, group, selection, intro)
         if key not in rendered:
-            rendered[key] = _variant(site, feed, edition, group.choice, selection, key, moment)
+            rendered[key] = _variant(site, feed, edition, group.choice, selection, intro, key, moment)
 
 
 def _variant(
@@ -156,12 +178,15 @@ def _variant(
     edition: NewEdition,
     choice: Choice,
     selection: Selection,
+    intro: Intro | None,
     key: str,
     due_at: datetime,
 ) -> NewVariant:
     identity = new_id()
     web_url = site.links.web_url(edition.base_url, identity)
-    document = document_for(site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=edition.opened_at)
+    document = document_for(
+        site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=edition.opened_at, intro=intro
+    )
     made: RenderedVariant = digest.render(document, site.texts)
     return NewVariant(
         id=identity,
@@ -186,6 +211,7 @@ def document_for(
     web_url: str,
     due_at: datetime,
     opened_at: datetime,
+    intro: Intro | None = None,
 ) -> DigestDocument:
     """Everything a digest shows; ``gazet preview`` uses it for an edition that nobody opens."""
     site, host = settings.site, host_of(settings)
@@ -208,24 +234,41 @@ def document_for(
         unsubscribe_mail=feed.digest.unsubscribe_mail or site.contact,
         selection=selection,
         format=choice.format,
+        intro_html=intro.html if intro else "",
+        intro_text=intro.text if intro else "",
     )
 
 
 def _write(
-    site: Site, tx: Tx, feed: FeedSettings, edition: NewEdition, rendered: dict[str, NewVariant], now: datetime
+    site: Site,
+    tx: Tx,
+    feed: FeedSettings,
+    edition: NewEdition,
+    rendered: dict[str, NewVariant],
+    words: Intro | None,
+    now: datetime,
+    *,
+    held: bool,
 ) -> Opened | None:
     """Everything in one transaction under the feed's lock; None when a variant is missing and must be rendered first."""
-    if feeds.lock(tx, feed.slug).paused or feeds.site_paused(tx):
+    paused = feeds.lock(tx, feed.slug).paused or feeds.site_paused(tx)
+    if paused and not held:
         return Opened(feed.slug, paused=True)
     due = find_due(tx, feed, now)
     wanted = wanted_by(tx, feed, due) if due.on_time else []
-    by_key = [(group, selection, _key(feed, group, selection)) for group, selection in wanted]
+    intro = intros.for_edition(tx, feed, [group for group, _ in wanted], words)
+    by_key = [(group, selection, content_key(feed, group, selection, intro)) for group, selection in wanted]
     if any(key not in rendered for _, _, key in by_key):
         return None
     _move_schedules(tx, due, now)
     if not by_key:
         return Opened(feed.slug, late=len(due.too_late))
-    return _write_edition(site, tx, feed, edition, rendered, due, by_key)
+    if intro is not None:
+        feeds.set_intro(tx, feed.slug, intro.hash)
+    opened = _write_edition(site, tx, feed, edition, rendered, due, by_key)
+    if held:
+        replay.hold_edition(tx, edition.id, now)
+    return opened
 
 
 def _move_schedules(tx: Tx, due: Due, now: datetime) -> None:

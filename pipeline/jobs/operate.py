@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
+from pipeline.jobs.lines import count as count_of
 from pipeline.jobs.site import Site
+from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import DeliveryStatus, EditionStatus, ItemStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, runs
+from pipeline.store import Tx, deliveries, editions, feeds, items, replay, runs
 from pipeline.store.editions import EditionRecord
 
 _RETRIED = (DeliveryStatus.FAILED, DeliveryStatus.EXPIRED, DeliveryStatus.UNCERTAIN)
@@ -26,18 +30,21 @@ def find_edition(tx: Tx, label: str) -> EditionRecord:
 def set_paused(site: Site, target: str | None, paused: bool) -> str:
     """Pause or resume a feed, an edition, a relay, or without ``target`` the whole site; returns what it was, in words."""
     with site.store.write() as tx:
-        feeds.name_in_settings(tx, site.sources_by_feed())
+        name_feeds(tx, site)
         if target is None:
             feeds.set_site_paused(tx, paused)
+            if not paused:
+                runs.forget(tx, "restore")
             return "the site"
         if "/" in target:
             return _pause_edition(tx, find_edition(tx, target), paused)
-        if target in site.settings.feeds:
-            feeds.set_paused(tx, target, paused)
-            return f"feed {target}"
+        slug = site.settings.current_slug(target)
+        if feeds.exists(tx, slug):  # also one whose file is gone
+            feeds.set_paused(tx, slug, paused)
+            return f"feed {slug}"
         if target in {OUTBOX, *(relay.name for relay in site.settings.relay)}:
-            runs.set_relay_paused(tx, target, paused, "paused by hand" if paused else "")
-            runs.mended(tx, f"relay:{target}")
+            runs.set_relay_paused(tx, target, paused, runs.BY_HAND if paused else "")
+            runs.forget(tx, f"relay:{target}")
             return f"relay {target}"
     names = ", ".join(sorted(site.settings.feeds)) or "none yet"
     relays = ", ".join(relay.name for relay in site.settings.relay) or OUTBOX
@@ -49,22 +56,26 @@ def _pause_edition(tx: Tx, edition: EditionRecord, paused: bool) -> str:
         raise UsageError(f"Edition {edition.label} was cancelled; that is final.")
     status = EditionStatus.PAUSED if paused else EditionStatus.SENDING
     editions.set_status(tx, edition.id, status, "paused by hand" if paused else "")
-    runs.mended(tx, f"edition:{edition.label}")
+    runs.forget(tx, f"edition:{edition.label}")
     return f"edition {edition.label}"
 
 
 def cancel(site: Site, label: str, now: datetime) -> int:
     """Send nothing more of an edition and put the cursors back; returns how many deliveries were cancelled.
 
+    Where it is uncertain whether somebody got it, the cursor stays: nothing may come twice.
     Raises UsageError for a finished one: cancelled, it could not be retried any more.
     """
     with site.store.write() as tx:
         edition = find_edition(tx, label)
-        if edition.status is not EditionStatus.CANCELLED and not deliveries.open_count(tx, edition.id):
+        held = deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]
+        if edition.status is not EditionStatus.CANCELLED and not held and not deliveries.open_count(tx, edition.id):
             raise UsageError(f"Edition {label} is finished; nothing of it is left to cancel.")
         editions.set_status(tx, edition.id, EditionStatus.CANCELLED, "cancelled by hand")
-        runs.mended(tx, f"edition:{edition.label}")
-        return deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "cancelled by hand", now)
+        runs.forget(tx, f"edition:{edition.label}")
+        runs.forget(tx, f"uncertain:{edition.label}")
+        ended = deliveries.end_open(tx, edition.id, DeliveryStatus.CANCELLED, "cancelled by hand", now)
+        return ended + deliveries.drop_uncertain(tx, edition.id, now)
 
 
 def retry(site: Site, label: str, now: datetime, *, from_outbox: bool) -> int:
@@ -76,6 +87,8 @@ def retry(site: Site, label: str, now: datetime, *, from_outbox: bool) -> int:
         edition = find_edition(tx, label)
         if edition.status is EditionStatus.CANCELLED:
             raise UsageError(f"Edition {label} was cancelled; its items come in the next one.")
+        if replay.bytes_gone(tx, edition.id):
+            return _put_back(tx, edition, now)
         if from_outbox:
             if not site.settings.relay:
                 raise UsageError("There is no relay to send them through.", fix="Add a [[relay]] to gazet.toml first.")
@@ -85,8 +98,27 @@ def retry(site: Site, label: str, now: datetime, *, from_outbox: bool) -> int:
         if count:
             editions.extend_deadline(tx, edition.id, now + site.feed(edition.feed).digest.deadline)
             for kind in ("uncertain", "expired", "failed"):
-                runs.mended(tx, f"{kind}:{label}")
+                runs.forget(tx, f"{kind}:{label}")
     return count
+
+
+def _put_back(tx: Tx, edition: EditionRecord, now: datetime) -> int:
+    """An edition remade by a restore has no mails any more: what it brought comes in the next digest. UsageError: nothing can."""
+    count = deliveries.put_back_uncertain(tx, edition.id, now)
+    rest = deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]
+    if not rest:
+        runs.forget(tx, f"uncertain:{edition.label}")
+    if not count:
+        gone = f"The mails of edition {edition.label} were lost with the database; they cannot be sent"
+        later = f", and later digests have passed its items for {count_of(rest, 'subscription')}" if rest else ""
+        raise UsageError(f"{gone}{later}.", fix=f'"gazet cancel {edition.label}" leaves it at that.' if rest else "")
+    return count
+
+
+def is_remade(site: Site, label: str) -> bool:
+    """Whether the edition was remade by a restore, so that its mails are gone."""
+    with site.store.read() as tx:
+        return replay.bytes_gone(tx, find_edition(tx, label).id)
 
 
 def hold(site: Site, item_id: int, now: datetime) -> None:
@@ -99,14 +131,14 @@ def hold(site: Site, item_id: int, now: datetime) -> None:
         items.set_status(tx, item_id, ItemStatus.HELD, now)
 
 
-def release(site: Site, item_id: int, now: datetime) -> list[str]:
-    """Give a held or discarded item its number in every feed it belongs to; returns those feeds."""
+def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> list[str]:
+    """Give a held or discarded item its number in every feed it belongs to; returns those feeds. ``mailed``: digests show it."""
     with site.store.write() as tx:
         _expect(tx, item_id, ItemStatus.HELD, ItemStatus.DISCARDED)
         items.set_status(tx, item_id, ItemStatus.RELEASED, now)
         slugs = items.feeds_of(tx, item_id)
         for slug in slugs:
-            items.release(tx, slug, [item_id], {item_id}, now)
+            items.release(tx, slug, [item_id], {item_id} if mailed else set(), now)
     return slugs
 
 
@@ -117,6 +149,44 @@ def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:
         after = ItemStatus.DISCARDED if before is ItemStatus.HELD else ItemStatus.WITHDRAWN
         items.set_status(tx, item_id, after, now)
     return after
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """An item that a feed's coming digests leave out (or show again); ``sent_in`` names one that has shown it to some."""
+
+    item: int
+    feed: str
+    sent_in: str
+
+
+def omit(site: Site, item_ids: Sequence[int], *, slug: str | None, undo: bool) -> list[Omitted]:
+    """Leave items out of digests that have not been opened, in one feed or in all; or with ``undo`` no longer so.
+
+    All of them or, with a UsageError, none: an unknown item, one of another feed, one that everybody has had.
+    """
+    with site.store.write() as tx:
+        done = []
+        for item_id in dict.fromkeys(item_ids):
+            _expect(tx, item_id, ItemStatus.RELEASED)
+            numbers = items.numbers_of(tx, item_id)
+            for feed in [slug] if slug else list(numbers):
+                if feed not in numbers:
+                    raise UsageError(f"Item {item_id} is not in feed {feed}.", fix=f"It is in: {', '.join(numbers) or 'none'}.")
+                done.append(_omit(tx, feed, item_id, numbers[feed], undo=undo))
+    return done
+
+
+def _omit(tx: Tx, slug: str, item_id: int, seq: int, *, undo: bool) -> Omitted:
+    feeds.lock(tx, slug)
+    sent_in = items.covered_by(tx, item_id, slug) or ""
+    if sent_in and not items.somebody_waits(tx, slug, seq):
+        raise UsageError(
+            f"Item {item_id} was already sent in {sent_in}, to everybody who was to get it.",
+            fix=f'"gazet items discard {item_id}" withdraws it from the feeds.',
+        )
+    items.set_mailed(tx, slug, item_id, undo)
+    return Omitted(item_id, slug, sent_in)
 
 
 def _expect(tx: Tx, item_id: int, *allowed: ItemStatus) -> ItemStatus:

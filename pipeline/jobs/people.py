@@ -14,8 +14,9 @@ from pipeline.config import WEEKDAYS, FeedSettings, clock_time, language_tag, ti
 from pipeline.errors import UsageError
 from pipeline.jobs import slots
 from pipeline.jobs.site import Site
+from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
-from pipeline.store import Tx, feeds, items, subscribers
+from pipeline.store import Tx, items, subscribers
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
 from pipeline.texts import one_line
 
@@ -112,7 +113,7 @@ def _line(site: Site, header: list[str], row: list[str]) -> WantedSubscription |
 def wanted(site: Site, values: Mapping[str, str]) -> WantedSubscription:
     """A checked subscription from texts by column name; ValueError says what is wrong with them."""
     values = {name: one_line(value) for name, value in values.items()}
-    feed = site.settings.feeds.get(values["feed"])
+    feed = site.settings.feeds.get(site.settings.current_slug(values["feed"]))
     if feed is None:
         known = ", ".join(sorted(site.settings.feeds)) or "none yet"
         raise ValueError(f'feed: there is no "{_short(values["feed"])}" (feeds here: {known})')
@@ -175,7 +176,7 @@ def import_subscribers(
     result = Imported()
     batch: list[WantedSubscription] = []
     with site.store.write() as tx:
-        feeds.name_in_settings(tx, site.sources_by_feed())
+        name_feeds(tx, site)
     for number, line in lines:
         if isinstance(line, str):
             result.refused.append((number, line))

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 
-from pipeline.errors import GazetError
+from pipeline.errors import GazetError, SendRefusedError
 from pipeline.jobs.site import Site
 from pipeline.store import runs
 from pipeline.store.runs import ProblemRecord
@@ -17,6 +17,8 @@ def noted(site: Site, key: str, now: datetime) -> Iterator[None]:
     """Records what the body raises under ``key`` and raises it again; a body that ends well mends the problem."""
     try:
         yield
+    except SendRefusedError:  # kept under a key of its own by what refused: jobs/trust.py
+        raise
     except GazetError as error:
         _record(site, key, error.what, error.fix, now)
         raise
@@ -26,7 +28,7 @@ def noted(site: Site, key: str, now: datetime) -> Iterator[None]:
         )
         raise
     with site.store.write() as tx:
-        runs.mended(tx, key)
+        runs.mended(tx, key, now)
 
 
 def fresh(site: Site, now: datetime) -> list[ProblemRecord]:

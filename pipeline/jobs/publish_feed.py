@@ -15,7 +15,7 @@ from pipeline.config import FeedSettings, Settings
 from pipeline.jobs.site import Site, feed_url
 from pipeline.models import FeedDocument, FeedItem
 from pipeline.publish import FORMATS, render_all
-from pipeline.publish.files import file_hash, publish_files
+from pipeline.publish.files import file_hash, publish_files, remove_files
 from pipeline.store import feeds, items
 from pipeline.store.feeds import FeedState
 
@@ -45,6 +45,8 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
         return Published(slug, len(listed), False, changed_at, folder)
     files = render_all(replace(undated, changed_at=changed_at), site.texts)
     publish_files(folder, slug, files, changed_at)
+    for former in feed.aliases:  # what lies there would never change again, and nobody would notice
+        remove_files(folder, former, FORMATS)
     meant = {extension: sha256(data).hexdigest() for extension, data in files.items()}
     with site.store.write() as tx:
         feeds.set_written(tx, slug, _written_hash(input_hash, meant))

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pipeline.compose.message import message_id
-from pipeline.config import OUTBOX
-from pipeline.errors import UsageError
-from pipeline.jobs import operate
+from pipeline.config import OUTBOX, RelaySettings
+from pipeline.errors import GazetError, UsageError
+from pipeline.jobs import operate, trust
 from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
-from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, runs, subscribers
+from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
+from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, subscribers
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
 from pipeline.store.feeds import SourceRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
 from pipeline.store.subscribers import SubscriptionRecord
 
+_LATEST = 5
+_LATE = timedelta(hours=1)
+_STILL_OPEN = (EditionStatus.SENDING, EditionStatus.PAUSED)
 _ENDED_WELL_OR_OPEN = (DeliveryStatus.ACCEPTED, DeliveryStatus.UNCERTAIN, *OPEN_DELIVERIES)
 
 
 @dataclass(frozen=True, slots=True)
 class EditionReport:
-    """An edition with its sums. ``maybe_twice`` names those whose mail was on the wire when something broke."""
+    """An edition with its sums. ``maybe_twice`` names those whose mail was on the wire when something broke.
+
+    ``abandoned`` are still on the wire for a process that has ended: the next run decides by ``uncertain`` (resend or hold).
+    ``reason`` says why it is paused or was cancelled.
+    """
 
     label: str
     status: str
@@ -36,30 +44,46 @@ class EditionReport:
     finished: bool
     maybe_twice: tuple[str, ...]
     held: tuple[str, ...]
+    abandoned: int = 0
+    uncertain: str = "resend"
+    reason: str = ""
     faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """A feed in one line."""
+    """A feed in one line: ``waiting`` people are due at ``next_edition_at``, ``instant`` ones whenever an item comes."""
 
     slug: str
     paused: bool
     items: int
     active: int
     next_edition_at: datetime | None
+    waiting: int
+    instant: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Is it well, what is next, what is stuck."""
+    """What is known of a site: all that ``gazet status`` shows, before it is judged.
+
+    ``relay`` is the one in use, ``real``: mail through it may reach people, ``refusal``: why it writes to no subscriber yet
+    (promise 12). ``running``: whether the process of the last round lives, None where nobody can know; ``standing``: whether it
+    was one that goes on (not --once). ``open_editions`` have a delivery that is not at its end, ``editions`` are the latest.
+    """
 
     title: str
     paused: bool
     relay: str
+    real: bool
+    refusal: str
+    tested_at: datetime | None
     last_tick: RunRecord | None
+    running: bool | None
+    standing: bool
     sources: tuple[SourceRecord, ...]
     feeds: tuple[FeedReport, ...]
+    open_editions: tuple[EditionReport, ...]
     editions: tuple[EditionReport, ...]
     relays: tuple[RelayRecord, ...]
     held_items: int
@@ -68,25 +92,63 @@ class Status:
     orphans: tuple[str, ...]
 
 
-def status(site: Site) -> Status:
-    """Everything ``gazet status`` shows."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a status means at a moment: what needs a person, most important first."""
+
+    now: datetime
+    needs: tuple[ProblemRecord, ...]
+
+    @property
+    def well(self) -> bool:
+        """Nothing needs a person."""
+        return not self.needs
+
+
+def status(site: Site, is_running: Callable[[str], bool | None] = lambda _: None) -> Status:
+    """Everything ``gazet status`` shows, of one moment of the store. ``is_running`` judges the names and leases of processes."""
+    relay = site.settings.relay[0] if site.settings.relay else None
+    refusal = _refusal(site, relay) if relay else ""
     with site.store.read() as tx:
-        people = subscribers.counts(tx)
-        latest = editions.latest(tx, 5)
+        people, last, ended = subscribers.counts(tx), runs.last(tx, "tick"), runs.last_finished(tx, "tick")
         return Status(
             title=site.settings.site.title,
             paused=feeds.site_paused(tx),
-            relay=site.settings.relay[0].name if site.settings.relay else OUTBOX,
-            last_tick=runs.last(tx, "tick"),
+            relay=relay.name if relay else OUTBOX,
+            real=relay is not None and not relay.on_loopback,
+            refusal=refusal,
+            tested_at=relays.proof(tx, relay.name).tested_at if relay else None,
+            last_tick=last,
+            running=is_running(last.process) if last else None,
+            standing=bool(ended and ended.detail.get("standing")),
             sources=tuple(feeds.sources(tx)),
             feeds=tuple(_feed(tx, slug, people.get(slug, {})) for slug in known_feeds(site, tx)),
-            editions=tuple(_edition(tx, edition) for edition in latest),
+            open_editions=tuple(_edition(tx, one, is_running) for one in editions.open_editions(tx, *_STILL_OPEN)),
+            editions=tuple(_edition(tx, edition) for edition in editions.latest(tx, _LATEST)),
             relays=tuple(runs.relays(tx)),
             held_items=items.counts(tx).get(ItemStatus.HELD, 0),
             next_attempt_at=deliveries.next_attempt(tx),
             problems=tuple(runs.problems(tx)),
             orphans=tuple(feeds.orphans(tx, site.settings.feeds)),
         )
+
+
+def _refusal(site: Site, relay: RelaySettings) -> str:
+    try:
+        return str(trust.missing(site, relay) or "")
+    except GazetError as error:  # such as a password file that cannot be read
+        return str(error)
+
+
+def judge(found: Status, now: datetime) -> Judgement:
+    """What needs a person: the problems that jobs have noted, and that nothing runs although somebody waits for mail."""
+    late = [feed for feed in found.feeds if feed.next_edition_at and feed.next_edition_at < now - _LATE and not feed.paused]
+    if found.running is not False or not late or not found.real or found.paused or found.last_tick is None:
+        return Judgement(now, found.problems)
+    first = min(late, key=lambda feed: feed.next_edition_at or now)
+    what = f"nothing runs, and feed {first.slug} was due at {first.next_edition_at:%Y-%m-%d %H:%M} UTC"
+    fix = 'Start "gazet run" again, as a service: "systemctl start gazet".'
+    return Judgement(now, (ProblemRecord("run", what, fix, found.last_tick.started_at, None), *found.problems))
 
 
 def known_feeds(site: Site, tx: Tx) -> list[str]:
@@ -97,10 +159,13 @@ def known_feeds(site: Site, tx: Tx) -> list[str]:
 def _feed(tx: Tx, slug: str, people: dict[SubscriptionStatus, int]) -> FeedReport:
     state = feeds.state(tx, slug)
     active = people.get(SubscriptionStatus.ACTIVE, 0)
-    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, editions.next_due(tx, slug))
+    slot = editions.next_due(tx, slug)
+    waiting = editions.waiting_for(tx, slug, slot) if slot else 0
+    instant = editions.waiting_for(tx, slug, None)
+    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, slot, waiting, instant)
 
 
-def _edition(tx: Tx, edition: EditionRecord) -> EditionReport:
+def _edition(tx: Tx, edition: EditionRecord, is_running: Callable[[str], bool | None] = lambda _: None) -> EditionReport:
     sums = deliveries.sums(tx, edition.id)
     doubtful = deliveries.maybe_twice(tx, edition.id)
     return EditionReport(
@@ -113,6 +178,9 @@ def _edition(tx: Tx, edition: EditionRecord) -> EditionReport:
         finished=not any(sums[status] for status in OPEN_DELIVERIES),
         maybe_twice=tuple(one.address for one in doubtful if one.status is not DeliveryStatus.UNCERTAIN),
         held=tuple(one.address for one in doubtful if one.status is DeliveryStatus.UNCERTAIN),
+        abandoned=sum(is_running(lease) is False for lease in deliveries.on_the_wire(tx, edition.id)),
+        uncertain=edition.uncertain,
+        reason=edition.reason,
     )
 
 

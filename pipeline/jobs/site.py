@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pipeline.compose.links import Links
-from pipeline.config import FeedSettings, Settings
+from pipeline.config import OUTBOX, FeedSettings, Settings
 from pipeline.http import Fetcher
 from pipeline.store import Store
 from pipeline.texts import Texts
@@ -30,6 +30,11 @@ class Site:
     def host(self) -> str:
         """The public host name: Message-IDs and List-Ids end in it."""
         return host_of(self.settings)
+
+    @property
+    def relay_name(self) -> str:
+        """The relay that mail goes through, the outbox where none is named."""
+        return self.settings.relay[0].name if self.settings.relay else OUTBOX
 
     def sources_by_feed(self) -> dict[str, tuple[str, ...]]:
         """Which URLs each feed reads, as the settings say."""

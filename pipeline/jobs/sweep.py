@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pipeline.config import OUTBOX
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
-from pipeline.store import Tx, deliveries, editions, runs
+from pipeline.store import Tx, deliveries, editions, record, runs
 from pipeline.store.editions import EditionRecord
 
 _KEEP_RUNS = timedelta(days=7)
@@ -52,9 +52,12 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
         for edition in editions.open_editions(tx, EditionStatus.SENDING, EditionStatus.PAUSED):
             if edition.deadline_at <= now:
                 expired += _expire(tx, edition, now)
-        _forget(tx, now - _KEEP_SAYING)
+            else:
+                deliveries.call_back(tx, edition.id, now)
+        _forget(tx, now - _KEEP_SAYING, mailing=bool(site.settings.alerts.mail))
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
+    record.prune(site.settings.path(record.FOLDER))
     return Swept(recovered, expired, cancelled)
 
 
@@ -63,8 +66,9 @@ def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> tup
 
     Held ones wait for a person, so they are a problem. Those that are sent again are not: the edition names them.
     """
-    by_edition = Counter(delivery.edition for delivery in deliveries.recover(tx, is_dead, now))
-    found = tuple(Recovered(label, count, _resends(tx, label)) for label, count in by_edition.items())
+    lost = deliveries.recover(tx, is_dead, now)
+    by_edition = Counter((delivery.edition, delivery.status is DeliveryStatus.QUEUED) for delivery in lost)
+    found = tuple(Recovered(label, count, resent) for (label, resent), count in by_edition.items())
     for one in found:
         if not one.resent:
             fix = f'"gazet verify {one.edition}" names them, "gazet retry {one.edition}" sends them again.'
@@ -72,30 +76,30 @@ def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> tup
     return found
 
 
-def _resends(tx: Tx, label: str) -> bool:
-    edition = editions.by_label(tx, label)
-    return edition is not None and edition.uncertain == "resend"
+def _forget(tx: Tx, before: datetime, *, mailing: bool) -> None:
+    """What expired, failed, or was held and is sent by now, is history after a day; what is held waits as long as it takes.
 
-
-def _forget(tx: Tx, before: datetime) -> None:
-    """What expired, failed, or was held and is sent by now, is history after a day; what is held waits as long as it takes."""
+    Where alerts are mailed, nothing is forgotten before a mail told of it: it may have had to wait for its day.
+    """
     for problem in runs.problems(tx):
         kind, _, label = problem.key.partition(":")
-        if kind not in ("uncertain", "expired", "failed") or problem.since >= before:
+        told = problem.since < before and not (mailing and problem.mailed_at is None)
+        if kind not in ("uncertain", "expired", "failed", "notice") or not told:
             continue
         edition = editions.by_label(tx, label)
         if edition is None or not deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]:
-            runs.mended(tx, problem.key)
+            runs.forget(tx, problem.key)
 
 
 def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
     """A source, feed or relay that is gone needs nobody any more."""
     settings = site.settings
     relays = [relay.name for relay in settings.relay] or [OUTBOX]
-    named = {"relay": relays, "publish": list(settings.feeds), "compose": list(settings.feeds)}
+    named = {kind: list(settings.feeds) for kind in ("publish", "compose", "intro")}
+    named["relay"] = [*relays, *(f"{relay.name}:trust" for relay in settings.relay if not relay.on_loopback)]
     named["source"] = [source.url for feed in settings.feeds.values() for source in feed.source]
     for kind, names in named.items():
-        runs.mended_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
+        runs.forget_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
 
 
 def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,15 @@ def publish_files(folder: Path, slug: str, files: Mapping[str, bytes], mtime: da
     _clear_up(folder, slug)
     wanted = {folder / f"{slug}.{extension}": data for extension, data in files.items()}
     _replace({path: data for path, data in wanted.items() if not _is_current(path, data, mtime)}, mtime)
+
+
+def remove_files(folder: Path, slug: str, extensions: Iterable[str]) -> None:
+    """Take away ``<slug>.<extension>`` where it is there: the feed has another name now. Raises PublishError."""
+    for path in (folder / f"{slug}.{extension}" for extension in extensions):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _fault(path, error) from error
 
 
 def _is_current(path: Path, data: bytes, mtime: datetime) -> bool:

@@ -17,7 +17,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.store import migrate
+from pipeline.store.record import FOLDER, Notes, Record
+from pipeline.store.record import options as record_options
 
+UNFINISHED = "var/restoring/plan.json"
+"""Is there while a restore puts its files in place: nothing else may be done meanwhile."""
 Tx = Connection
 """An open transaction; what every query function takes first."""
 
@@ -26,11 +30,15 @@ _IN_THE_WAY = ("40001", "40P01", "55P03", "23505", "08", "57P")
 
 
 class Store:
-    """One database. ``read()`` and ``write()`` are context managers that commit at the end and roll back on an error."""
+    """One database. ``read()`` and ``write()`` are context managers that commit at the end and roll back on an error.
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    What a transaction noted is in ``record``, synced, before it commits (promise 11); None: this store keeps no record.
+    """
+
+    def __init__(self, engine: Engine, where: str, record: Record | None = None) -> None:
         self.engine = engine
         self.where = where
+        self.record = record
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; waiting here is fair and instant, its busy handler polls.
         self._writer: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
@@ -53,20 +61,28 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self, *, write: bool, isolation: str) -> Iterator[Tx]:
         options: dict[str, Any] = {"gazet_write": write} if self.is_sqlite else {"isolation_level": isolation}
+        notes = Notes(self.record.address_hash) if write and self.record is not None else None
+        noted = b""
         try:
             with self.engine.connect() as connection:
-                connection = connection.execution_options(**options)
+                connection = connection.execution_options(**options, **record_options(notes))
                 with connection.begin():
                     yield connection
+                    if self.record is not None and notes is not None:
+                        noted = self.record.write(notes)
         except DBAPIError as error:
-            raise _as_store_error(error, self.where) from error
+            # A server that went away during COMMIT may have done it: what is on record stays there.
+            if noted and self.record is not None and not error.connection_invalidated:
+                self.record.void(noted)
+            raise as_store_error(error, self.where) from error
 
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
 
 
-def _as_store_error(error: DBAPIError, where: str) -> StoreError:
+def as_store_error(error: DBAPIError, where: str) -> StoreError:
+    """The driver's error as one of ours: retryable where somebody was in the way, with a fix where one is known."""
     text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     fault = StoreError(f"The store {where} did not answer as it should: {text}.", fix=_fix_for(text))
     fault.retryable = _passes(error, text)
@@ -84,6 +100,10 @@ def _passes(error: DBAPIError, text: str) -> bool:
 def _fix_for(text: str) -> str:
     if "full" in text or "No space left" in text:
         return "Free some space on its disk; nothing that was committed is lost."
+    if "I/O error" in text:
+        return 'Its disk is full or failing: "df -h" and the system\'s log say which. Nothing that was committed is lost.'
+    if "malformed" in text or "not a database" in text:
+        return 'Keep the file as it is, look after the disk, and go back to a backup: "gazet restore FILE".'
     if "readonly" in text or "unable to open" in text:
         return "Correct the rights of the file and of its folder."
     if "locked" in text:
@@ -98,17 +118,14 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
 
     With ``check`` off the schema is not looked at: for ``gazet migrate``, which is going to change it.
     """
+    if settings.path(UNFINISHED).exists():
+        raise StoreError("A restore of this site was not finished.", fix='"gazet restore" goes on where it stopped.')
     url = _site_url(settings)
     where = _describe(url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         _refuse_beside_published(where, settings)
         _make_file(Path(url.database or ""))
-    try:
-        engine = create_engine(url, pool_size=20, max_overflow=100, connect_args=_connect_arguments(url))
-    except (NoSuchModuleError, ImportError, ArgumentError) as error:
-        raise StoreError(f"The store {where} cannot be opened: {error}.", fix=_driver_fix(url)) from None
-    _prepare(engine)
-    store = Store(engine, where)
+    store = _connect(url, Record(settings.path(FOLDER)))
     try:
         if check:
             _check_schema(store, settings)
@@ -116,6 +133,34 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
         store.close()
         raise
     return store
+
+
+def open_file(path: Path) -> Store:
+    """An SQLite file as it is, made when it is missing; nothing is checked. Raises StoreError."""
+    _make_file(path)
+    return _connect(URL.create("sqlite", database=str(path)))
+
+
+def file_of(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name; None: a database server. Raises StoreError."""
+    url = _site_url(settings)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def open_target(settings: Settings) -> Store:
+    """The store that the settings name, for a copy to go into: made when it is missing, nothing is checked. Raises StoreError."""
+    url = _site_url(settings)
+    return open_file(Path(url.database or "")) if url.get_backend_name() == "sqlite" else _connect(url)
+
+
+def _connect(url: URL, record: Record | None = None) -> Store:
+    where = _describe(url)
+    try:
+        engine = create_engine(url, pool_size=20, max_overflow=100, connect_args=_connect_arguments(url))
+    except (NoSuchModuleError, ImportError, ArgumentError) as error:
+        raise StoreError(f"The store {where} cannot be opened: {error}.", fix=_driver_fix(url)) from None
+    _prepare(engine)
+    return Store(engine, where, record)
 
 
 def _site_url(settings: Settings) -> URL:
@@ -181,37 +226,45 @@ def _prepare(engine: Engine) -> None:
 
 def bring_up_to_date(store: Store) -> str:
     """Migrate the schema if need be; returns what was done, in words. Raises StoreError for a newer store."""
-    state, _ = _schema_state(store)
+    state, _ = schema_state(store)
     if state is migrate.State.NEWER:
-        raise _newer(store)
+        raise newer(store)
     if state is migrate.State.CURRENT:
         return "is up to date"
     try:
         migrate.migrate(store.engine)
     except DBAPIError as error:
-        raise _as_store_error(error, store.where) from error
+        raise as_store_error(error, store.where) from error
     return "was brought up to date"
 
 
-def _schema_state(store: Store) -> tuple[migrate.State, bool]:
+def schema_state(store: Store) -> tuple[migrate.State, bool]:
     """How the schema stands, and whether there is none yet."""
     try:
         with store.engine.connect() as connection:
             return migrate.state(connection), not inspect(connection).get_table_names()
     except DBAPIError as error:
-        raise _as_store_error(error, store.where) from error
+        raise as_store_error(error, store.where) from error
 
 
-def _newer(store: Store) -> StoreError:
-    return StoreError(f"The store {store.where} was made by a newer Gazet.", fix="Install that version again; it was not changed.")
+def newer(store: Store) -> StoreError:
+    """What to say of a store that another version has upgraded."""
+    return StoreError(
+        f"The store {store.where} was made by a newer Gazet.",
+        fix="Install that version again (pip install --upgrade gazet), or put back the copy that its upgrade left in var/backups; "
+        "nothing was changed.",
+    )
 
 
 def _check_schema(store: Store, settings: Settings) -> None:
-    state, empty = _schema_state(store)
+    state, empty = schema_state(store)
     if state is migrate.State.PENDING and empty:
         _refuse_beside_published(store.where, settings)
         bring_up_to_date(store)
     elif state is migrate.State.PENDING:
-        raise StoreError(f"The store {store.where} was made by an older Gazet.", fix='Bring it up to date with "gazet migrate".')
+        raise StoreError(
+            f"The store {store.where} was made by an older Gazet.",
+            fix='Bring it up to date with "gazet migrate", which copies it first.',
+        )
     elif state is migrate.State.NEWER:
-        raise _newer(store)
+        raise newer(store)

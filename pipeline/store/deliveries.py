@@ -20,10 +20,16 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, RelayAnswer, RetryDecision, SubscriptionStatus
 from pipeline.store import feeds
 from pipeline.store.database import Tx
+from pipeline.store.record import Became, note
+from pipeline.store.replay import REMADE
 from pipeline.store.schema import DeliveryRow, EditionRow, RelayRow, SiteRow, SubscriptionRow, UtcDateTime, VariantRow
 
 LEASE = timedelta(hours=1)
 """Longer than a relay can take over one message at the longest ``timeout`` (RFC 5321 4.5.3.2); only other machines look at it."""
+_LONGEST_WAIT = timedelta(hours=6)
+"""More than the longest back-off with its jitter (``deliver.retry``)."""
+_CRASHES = 5
+"""So often a delivery may be on the wire when its process dies before a person is asked: it may be what kills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime, wit
     for status in (DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED):
         row = tx.execute(_claim_statement(status, tx.dialect.name), given | {"without": without}).first()
         if row is not None:
+            note(tx, Became(DeliveryStatus.SENDING, row.edition_id, str(row.subscription_id), relay))
             return Claim(**{name: getattr(row, name) for name in Claim.__dataclass_fields__})
     return None
 
@@ -141,8 +148,11 @@ def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | 
     uncertain = decision.status is DeliveryStatus.UNCERTAIN
     final = decision.status in (DeliveryStatus.ACCEPTED, DeliveryStatus.FAILED)
     fact = answer is not None and answer.code is not None and final
-    if tx.execute(_settle_statement(uncertain=uncertain, late=False), given).rowcount == 0 and fact:
-        tx.execute(_settle_statement(uncertain=uncertain, late=True), given)
+    written = tx.execute(_settle_statement(uncertain=uncertain, late=False), given).rowcount
+    if written == 0 and fact:
+        written = tx.execute(_settle_statement(uncertain=uncertain, late=True), given).rowcount
+    if written:
+        note(tx, Became(decision.status, claim.edition_id, str(claim.subscription_id)))
 
 
 @cache
@@ -165,29 +175,36 @@ def _settle_statement(*, uncertain: bool, late: bool) -> Update:
 def resend(tx: Tx, claim_id: int) -> None:
     """From uncertain back to queued: the same Message-ID and bytes go out once more; ``uncertain_at`` keeps the mark."""
     mine = and_(DeliveryRow.id == claim_id, DeliveryRow.status == DeliveryStatus.UNCERTAIN)
-    tx.execute(update(DeliveryRow).where(mine).values(status=DeliveryStatus.QUEUED, next_at=None))
+    _change(tx, update(DeliveryRow).where(mine).values(status=DeliveryStatus.QUEUED, next_at=None), DeliveryStatus.QUEUED)
 
 
 def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> list[DeliveryRecord]:
     """Deliveries that a dead process left on the wire become uncertain, or queued again where the edition resends.
 
-    ``is_dead`` judges a lease token; None means that only the end of its lease tells. Returns the deliveries found.
+    ``is_dead`` judges a lease token; None means that only the end of its lease tells. Returns the deliveries as they are now.
     """
     sending = DeliveryRow.status == DeliveryStatus.SENDING
     ran_out = func.max(DeliveryRow.lease_until) < _clock(tx)
     leases = tx.execute(select(DeliveryRow.lease, ran_out).where(sending).group_by(DeliveryRow.lease)).all()
     judged = {lease: bool(out) if (dead := is_dead(lease)) is None else dead for lease, out in leases}
     lost = and_(sending, DeliveryRow.lease.in_([lease for lease, dead in judged.items() if dead]))
-    found = _records(tx, lost, take=True)
-    ids = [record.id for record in found]
-    again = exists().where(EditionRow.id == DeliveryRow.edition_id, EditionRow.uncertain == "resend")
-    values = {"uncertain_at": now, "changed_at": now, "lease": "", "lease_until": None}
+    ids = [record.id for record in _records(tx, lost, take=True)]
+    resends = exists().where(EditionRow.id == DeliveryRow.edition_id, EditionRow.uncertain == "resend")
+    again = and_(resends, or_(DeliveryRow.uncertain_at.is_(None), DeliveryRow.attempts < _CRASHES))
+    values: dict[str, Any] = {"uncertain_at": now, "changed_at": now, "lease": "", "lease_until": None}
+    values["attempts"] = DeliveryRow.attempts + 1
     values["reply"] = "the sending process ended while this was on the wire"
     for start in range(0, len(ids), 500):
         part = and_(DeliveryRow.id.in_(ids[start : start + 500]), sending)
-        tx.execute(update(DeliveryRow).where(part, again).values(values | {"status": DeliveryStatus.QUEUED}))
-        tx.execute(update(DeliveryRow).where(part).values(values | {"status": DeliveryStatus.UNCERTAIN}))
-    return found
+        for status, which in ((DeliveryStatus.QUEUED, and_(part, again)), (DeliveryStatus.UNCERTAIN, part)):
+            _change(tx, update(DeliveryRow).where(which).values(values | {"status": status}), status)
+    return [record for start in range(0, len(ids), 500) for record in _records(tx, DeliveryRow.id.in_(ids[start : start + 500]))]
+
+
+def call_back(tx: Tx, edition_id: int, now: datetime) -> None:
+    """Deferred deliveries further off than anybody puts them off are tried now: the clock was ahead when that was written."""
+    astray = and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.DEFERRED), DeliveryRow.next_at > now + _LONGEST_WAIT)
+    tx.execute(update(DeliveryRow).where(astray).values(next_at=now))
 
 
 def defer(tx: Tx, ids: Sequence[int], next_at: datetime, now: datetime) -> int:
@@ -197,7 +214,16 @@ def defer(tx: Tx, ids: Sequence[int], next_at: datetime, now: datetime) -> int:
     refused = DeliveryRow.status.in_((DeliveryStatus.FAILED, DeliveryStatus.SENDING))
     failed = and_(DeliveryRow.id.in_(ids), refused)
     values = {"status": DeliveryStatus.DEFERRED, "next_at": next_at, "changed_at": now}
-    return int(tx.execute(update(DeliveryRow).where(failed).values(values)).rowcount)
+    return _change(tx, update(DeliveryRow).where(failed).values(values), DeliveryStatus.DEFERRED)
+
+
+def _change(tx: Tx, change: Update, status: DeliveryStatus) -> int:
+    """Many deliveries that get this status at once, and the record of it; returns how many."""
+    changed: dict[int, list[str]] = {}
+    for edition, subscription in tx.execute(change.returning(DeliveryRow.edition_id, DeliveryRow.subscription_id)):
+        changed.setdefault(edition, []).append(str(subscription))
+    note(tx, *(Became(status, edition, ",".join(people)) for edition, people in changed.items()))
+    return sum(len(people) for people in changed.values())
 
 
 def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: datetime) -> int:
@@ -210,7 +236,7 @@ def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: 
     this = and_(waiting, DeliveryRow.subscription_id == SubscriptionRow.id, DeliveryRow.to_seq == SubscriptionRow.settled_seq)
     tx.execute(update(SubscriptionRow).where(this).values(settled_seq=DeliveryRow.from_seq))
     values = {"status": status, "reply": reason, "changed_at": now, "next_at": None}
-    return int(tx.execute(update(DeliveryRow).where(waiting).values(values)).rowcount)
+    return _change(tx, update(DeliveryRow).where(waiting).values(values), status)
 
 
 def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: datetime, *, relay: str | None = None) -> int:
@@ -226,12 +252,38 @@ def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: da
         chosen = and_(chosen, DeliveryRow.relay == relay)
     undone = (DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED)
     needed = or_(DeliveryRow.status.not_in(undone), ~_covered(lambda other: other.status.not_in(undone)))
+    needed = and_(needed, ~exists().where(VariantRow.id == DeliveryRow.variant_id, VariantRow.content_key == REMADE))
     values = {"status": DeliveryStatus.QUEUED, "attempts": 0, "next_at": None, "changed_at": now}
-    count = tx.execute(update(DeliveryRow).where(chosen, needed).values(values)).rowcount
+    count = _change(tx, update(DeliveryRow).where(chosen, needed).values(values), DeliveryStatus.QUEUED)
     # A queued delivery has its cursor at to_seq or later, but for those that this took.
     forward = and_(_queued(edition_id), mine, SubscriptionRow.settled_seq < DeliveryRow.to_seq)
     tx.execute(update(SubscriptionRow).where(forward).values(settled_seq=DeliveryRow.to_seq))
-    return int(count)
+    return count
+
+
+def drop_uncertain(tx: Tx, edition_id: int, now: datetime) -> int:
+    """Held deliveries are left at that, cursors too: their items are not sent again; returns how many."""
+    reason = "dropped by hand: nobody knew whether it had been sent"
+    return _end_uncertain(tx, DeliveryRow.edition_id == edition_id, reason, now)
+
+
+def put_back_uncertain(tx: Tx, edition_id: int, now: datetime) -> int:
+    """The items of held deliveries come in the next digest, but for people to whom later ones were sent; returns how many."""
+    _lock_feed(tx, edition_id)
+    last = and_(SubscriptionRow.id == DeliveryRow.subscription_id, SubscriptionRow.settled_seq == DeliveryRow.to_seq)
+    held = and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.UNCERTAIN))
+    ids = tx.execute(select(DeliveryRow.id).where(held, exists().where(last))).scalars().all()
+    for start in range(0, len(ids), 500):
+        part = DeliveryRow.id.in_(ids[start : start + 500])
+        tx.execute(update(SubscriptionRow).where(part, last).values(settled_seq=DeliveryRow.from_seq))
+        _end_uncertain(tx, part, "its items come in the next digest", now)
+    return len(ids)
+
+
+def _end_uncertain(tx: Tx, which: ColumnElement[bool], reason: str, now: datetime) -> int:
+    held = and_(which, _is(DeliveryStatus.UNCERTAIN))
+    values = {"status": DeliveryStatus.CANCELLED, "reply": reason, "changed_at": now, "uncertain_at": None}
+    return _change(tx, update(DeliveryRow).where(held).values(values), DeliveryStatus.CANCELLED)
 
 
 def _covered(which: Callable[[type[DeliveryRow]], ColumnElement[bool]]) -> Exists:
@@ -265,6 +317,12 @@ def rehearsed(tx: Tx, edition_id: int, outbox: str) -> int:
     """How many accepted deliveries only went to the outbox."""
     only = and_(DeliveryRow.status == DeliveryStatus.ACCEPTED, DeliveryRow.relay == outbox)
     return int(tx.execute(select(func.count()).where(DeliveryRow.edition_id == edition_id, only)).scalar_one())
+
+
+def on_the_wire(tx: Tx, edition_id: int) -> list[str]:
+    """The lease of each delivery of the edition that is being sent."""
+    sending = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.SENDING)
+    return list(tx.execute(select(DeliveryRow.lease).where(sending)).scalars())
 
 
 def next_attempt(tx: Tx) -> datetime | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, insert, literal, or_, select, update
 
 from pipeline.models import OPEN_DELIVERIES, Cadence, Choice, DeliveryStatus, EditionStatus, Rhythm, SubscriptionStatus
 from pipeline.store.database import Tx
+from pipeline.store.record import Cancelled, EditionOpened, Queued, note
 from pipeline.store.schema import (
     ChoiceRow,
     DeliveryRow,
@@ -125,6 +126,29 @@ def next_due(tx: Tx, feed: str) -> datetime | None:
     return tx.execute(select(func.min(ScheduleRow.next_due_at)).where(ScheduleRow.feed == feed, somebody)).scalar()
 
 
+def anybody_has(tx: Tx, feed: str, cadence: Cadence) -> bool:
+    """Whether an active subscription of the feed has this cadence."""
+    active = and_(SubscriptionRow.schedule_id == ScheduleRow.id, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
+    query = select(ScheduleRow.id).where(ScheduleRow.feed == feed, ScheduleRow.cadence == cadence, exists().where(active))
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def coming_slots(tx: Tx, feed: str, after: datetime, until: datetime) -> list[datetime]:
+    """The feed's slots in (after, until] that somebody active waits for, earliest first."""
+    somebody = exists().where(SubscriptionRow.schedule_id == ScheduleRow.id, SubscriptionRow.status == SubscriptionStatus.ACTIVE)
+    between = and_(ScheduleRow.feed == feed, ScheduleRow.next_due_at > after, ScheduleRow.next_due_at <= until)
+    query = select(ScheduleRow.next_due_at).where(between, somebody).distinct().order_by(ScheduleRow.next_due_at)
+    return [slot for slot in tx.execute(query).scalars() if slot is not None]
+
+
+def waiting_for(tx: Tx, feed: str, slot: datetime | None) -> int:
+    """How many active subscriptions are due at that slot; None: those that get items as they come."""
+    query = select(func.count()).select_from(SubscriptionRow).join(ScheduleRow, ScheduleRow.id == SubscriptionRow.schedule_id)
+    at = ScheduleRow.next_due_at.is_(None) if slot is None else ScheduleRow.next_due_at == slot
+    active = SubscriptionRow.status == SubscriptionStatus.ACTIVE
+    return int(tx.execute(query.where(ScheduleRow.feed == feed, at, active)).scalar_one())
+
+
 def _schedules(feed: str) -> Select[Any]:
     names = ("id", "cadence", "weekday", "day", "time", "zone", "next_due_at")
     return select(*(getattr(ScheduleRow, name) for name in names)).where(ScheduleRow.feed == feed)
@@ -190,6 +214,8 @@ def add(tx: Tx, edition: NewEdition, variants: Sequence[NewVariant]) -> None:
     """Write the edition and the bytes of its variants; deliveries follow in the same transaction."""
     values = {name: getattr(edition, name) for name in NewEdition.__dataclass_fields__}
     tx.execute(insert(EditionRow).values(values | {"status": EditionStatus.SENDING, "reason": "", "audience": 0}))
+    moments = (edition.due_at.astimezone(UTC).isoformat(), edition.opened_at.astimezone(UTC).isoformat())
+    note(tx, EditionOpened(edition.id, edition.feed, *moments, edition.label, edition.message_id_domain))
     for variant in variants:
         columns = {name: getattr(variant, name) for name in NewVariant.__dataclass_fields__ if name != "data"}
         columns |= {"items": list(variant.items), "bytes": variant.data, "edition_id": edition.id}
@@ -218,13 +244,23 @@ def queue(tx: Tx, edition: NewEdition, group: Group, variant_id: int, schedule_i
         .where(same)
         .order_by(SubscriptionRow.id)
     )
+    people = _identities(tx, same)
     columns = ["edition_id", "subscription_id", "variant_id", "from_seq", "to_seq", "address", "name", "relay", "status"]
     inserting = insert(DeliveryRow).from_select([*columns, "attempts", "lease", "reply"], source)
     written = tx.execute(inserting, execution_options={"preserve_rowcount": True}).rowcount
     moved = tx.execute(update(SubscriptionRow).where(same).values(settled_seq=to_seq)).rowcount
-    assert written == moved, "an edition queued another number of deliveries than it moved cursors"
+    noted = people.count(",") + bool(people)
+    assert written == moved == noted, "an edition queued another number of deliveries than it moved cursors"
+    if people:
+        note(tx, Queued(edition.id, group.settled_seq, to_seq, people))
     tx.execute(update(EditionRow).where(EditionRow.id == edition.id).values(audience=EditionRow.audience + written))
     return int(written)
+
+
+def _identities(tx: Tx, which: ColumnElement[bool]) -> str:
+    """The subscriptions' identities with commas between them, put together by the database: a million in a second."""
+    joined = func.aggregate_strings(cast(SubscriptionRow.id, Text), ",")
+    return tx.execute(select(joined).where(which)).scalar() or ""
 
 
 def _records(tx: Tx, *conditions: ColumnElement[bool]) -> list[EditionRecord]:
@@ -260,6 +296,8 @@ def open_editions(tx: Tx, *statuses: EditionStatus) -> list[EditionRecord]:
 def set_status(tx: Tx, edition_id: int, status: EditionStatus, reason: str = "") -> None:
     """Pause, resume or cancel; what is on the wire at that moment is finished."""
     tx.execute(update(EditionRow).where(EditionRow.id == edition_id).values(status=status, reason=reason))
+    if status is EditionStatus.CANCELLED:
+        note(tx, Cancelled(edition_id))
 
 
 def extend_deadline(tx: Tx, edition_id: int, deadline_at: datetime) -> None:
@@ -271,6 +309,13 @@ def extend_deadline(tx: Tx, edition_id: int, deadline_at: datetime) -> None:
 def variant_data(tx: Tx, variant_id: int) -> bytes:
     """The stored bytes of a variant, with slots."""
     return bytes(tx.execute(select(VariantRow.bytes).where(VariantRow.id == variant_id)).scalar_one())
+
+
+def page(tx: Tx, variant_id: int) -> tuple[str, str] | None:
+    """The HTML of a variant as it is read on the web, and its edition's feed; None where there is no such variant."""
+    query = select(VariantRow.html, EditionRow.feed).join(EditionRow, EditionRow.id == VariantRow.edition_id)
+    row = tx.execute(query.where(VariantRow.id == variant_id)).first()
+    return (row.html, row.feed) if row else None
 
 
 def variants(tx: Tx, edition_id: int) -> list[NewVariant]:

@@ -44,6 +44,7 @@ class SourceRecord:
     failures: int
     collected_at: datetime | None
     next_poll_at: datetime | None
+    hold_next: bool
     feeds: tuple[str, ...]
 
 
@@ -98,6 +99,16 @@ def set_input(tx: Tx, slug: str, input_hash: str, changed_at: datetime) -> None:
 def set_written(tx: Tx, slug: str, written_hash: str) -> None:
     """Remember which files are on disk now."""
     tx.execute(update(FeedRow).where(FeedRow.slug == slug).values(written_hash=written_hash))
+
+
+def intro_hash(tx: Tx, slug: str) -> str:
+    """Which intro a digest of this feed began with last; empty for none."""
+    return tx.execute(select(FeedRow.intro_hash).where(FeedRow.slug == slug)).scalar() or ""
+
+
+def set_intro(tx: Tx, slug: str, intro_hash: str) -> None:
+    """A digest begins with this intro: it is never used again."""
+    tx.execute(update(FeedRow).where(FeedRow.slug == slug).values(intro_hash=intro_hash))
 
 
 def set_paused(tx: Tx, slug: str, paused: bool) -> None:
@@ -198,3 +209,4 @@ def mark_collected(tx: Tx, source_id: int, now: datetime) -> None:
     """Every feed that reads this source has had its first collect."""
     pairs = update(FeedSourceRow).where(FeedSourceRow.source_id == source_id, FeedSourceRow.collected_at.is_(None))
     tx.execute(pairs.where(FeedSourceRow.active).values(collected_at=now))
+    tx.execute(update(SourceRow).where(SourceRow.id == source_id, SourceRow.hold_next).values(hold_next=False))

@@ -11,10 +11,30 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from pipeline.models import Attachment, CandidateItem, FeedItem, Image, Item, ItemStatus, KnownItem, Precision
+from pipeline.models import (
+    Attachment,
+    CandidateItem,
+    FeedItem,
+    Image,
+    Item,
+    ItemStatus,
+    KnownItem,
+    Precision,
+    SubscriptionStatus,
+)
 from pipeline.store import feeds, upsert
 from pipeline.store.database import Tx
-from pipeline.store.schema import DeliveryRow, EditionRow, FeedItemRow, FeedSourceRow, ItemOriginRow, ItemRow
+from pipeline.store.record import Numbered, note
+from pipeline.store.schema import (
+    DeliveryRow,
+    EditionRow,
+    FeedItemRow,
+    FeedSourceRow,
+    ItemOriginRow,
+    ItemRow,
+    RestoredNumberRow,
+    SubscriptionRow,
+)
 
 _PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
 _BATCH = 500
@@ -116,16 +136,51 @@ def _content(candidate: CandidateItem, now: datetime) -> dict[str, Any]:
 
 
 def release(tx: Tx, slug: str, item_ids: Sequence[int], mailed: set[int], now: datetime) -> None:
-    """Give the items the next numbers of the feed, in this order, under the feed's row lock."""
+    """Give the items the next numbers of the feed, in this order, under the feed's row lock.
+
+    After a restore an item that had a number before gets it again: whoever has had it is not mailed it anew (promise 11).
+    """
     if not item_ids:
         return
     first = feeds.lock(tx, slug).next_seq
+    former = _former_numbers(tx, slug, item_ids)
+    fresh = [item_id for item_id in item_ids if item_id not in former]
+    numbers = former | {item_id: first + index for index, item_id in enumerate(fresh)}
     rows = [
-        {"feed": slug, "seq": first + index, "item_id": item_id, "mailed": item_id in mailed, "released_at": now}
-        for index, item_id in enumerate(item_ids)
+        {"feed": slug, "seq": numbers[item_id], "item_id": item_id, "mailed": item_id in mailed, "released_at": now}
+        for item_id in item_ids
     ]
     tx.execute(insert(FeedItemRow), rows)
-    feeds.set_next_seq(tx, slug, first + len(item_ids))
+    feeds.set_next_seq(tx, slug, first + len(fresh))
+    _note_numbers(tx, slug, numbers)
+
+
+def _former_numbers(tx: Tx, slug: str, item_ids: Sequence[int]) -> dict[int, int]:
+    """Which of the items the record names, by identity or else by address; those numbers are theirs again from now on."""
+    columns = (RestoredNumberRow.seq, RestoredNumberRow.identity, RestoredNumberRow.url)
+    listed = tx.execute(select(*columns).where(RestoredNumberRow.feed == slug)).all()
+    if not listed:
+        return {}
+    by_identity = {row.identity: row.seq for row in listed}
+    by_url = {row.url: row.seq for row in listed if row.url}
+    found: dict[int, int] = {}
+    for item_id, identity, url in _named(tx, item_ids):
+        seq = by_identity.get(identity, by_url.get(url))
+        if seq is not None and seq not in found.values():
+            found[item_id] = seq
+    for part in _parts(found.values()):
+        tx.execute(delete(RestoredNumberRow).where(RestoredNumberRow.feed == slug, RestoredNumberRow.seq.in_(part)))
+    return found
+
+
+def _note_numbers(tx: Tx, slug: str, numbers: dict[int, int]) -> None:
+    note(tx, *(Numbered(slug, numbers[item_id], identity, url) for item_id, identity, url in _named(tx, numbers)))
+
+
+def _named(tx: Tx, item_ids: Iterable[int]) -> list[tuple[int, str, str]]:
+    """The id, identity and address of each of these items, by id."""
+    query = select(ItemRow.id, ItemRow.identity, ItemRow.url).order_by(ItemRow.id)
+    return [(row.id, row.identity, row.url) for part in _parts(item_ids) for row in tx.execute(query.where(ItemRow.id.in_(part)))]
 
 
 def mailable_after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]:
@@ -219,14 +274,33 @@ def feeds_of(tx: Tx, item_id: int) -> list[str]:
     return list(tx.execute(query.distinct().order_by(FeedSourceRow.feed)).scalars())
 
 
-def covered_by(tx: Tx, item_id: int) -> str | None:
-    """The label of an edition that has decided this item for somebody, if there is one."""
+def covered_by(tx: Tx, item_id: int, slug: str = "") -> str | None:
+    """The label of an edition (of that feed) that has decided this item for somebody, if there is one."""
     query = select(EditionRow.label).join(DeliveryRow, DeliveryRow.edition_id == EditionRow.id)
     query = query.join(FeedItemRow, FeedItemRow.feed == EditionRow.feed)
     query = query.where(
         FeedItemRow.item_id == item_id, DeliveryRow.from_seq < FeedItemRow.seq, DeliveryRow.to_seq >= FeedItemRow.seq
     )
-    return tx.execute(query.limit(1)).scalar()
+    return tx.execute((query.where(FeedItemRow.feed == slug) if slug else query).limit(1)).scalar()
+
+
+def numbers_of(tx: Tx, item_id: int) -> dict[str, int]:
+    """The item's number in each feed that shows it or has shown it."""
+    query = select(FeedItemRow.feed, FeedItemRow.seq).where(FeedItemRow.item_id == item_id).order_by(FeedItemRow.feed)
+    return {row.feed: row.seq for row in tx.execute(query)}
+
+
+def somebody_waits(tx: Tx, slug: str, seq: int) -> bool:
+    """Whether this number is still to be decided for an active subscription."""
+    waiting = and_(SubscriptionRow.feed == slug, SubscriptionRow.settled_seq < seq)
+    active = SubscriptionRow.status == SubscriptionStatus.ACTIVE
+    return tx.execute(select(SubscriptionRow.id).where(waiting, active).limit(1)).first() is not None
+
+
+def set_mailed(tx: Tx, slug: str, item_id: int, mailed: bool) -> None:
+    """Whether digests that are yet to be opened may show the item; its feed shows it in any case."""
+    mine = and_(FeedItemRow.feed == slug, FeedItemRow.item_id == item_id)
+    tx.execute(update(FeedItemRow).where(mine).values(mailed=mailed))
 
 
 def forget_numbers(tx: Tx, item_id: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from pipeline.errors import StoreError
+
+_ADVISORY_KEY = 0x67617A6574  # "gazet": one at a time changes the tables of a PostgreSQL database
 
 
 class State(Enum):
@@ -28,21 +32,39 @@ def _config() -> Config:
     return config
 
 
+def head() -> str:
+    """The revision of this version of Gazet."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def revision(connection: Connection) -> str:
+    """The database's revision; empty where there are no tables yet."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
 def state(connection: Connection) -> State:
     """PENDING also for an empty database; NEWER when its revision is not one of ours."""
     scripts = ScriptDirectory.from_config(_config())
-    revision = MigrationContext.configure(connection).get_current_revision()
-    if revision == scripts.get_current_head():
+    current = revision(connection)
+    if current == scripts.get_current_head():
         return State.CURRENT
     known = {script.revision for script in scripts.walk_revisions()}
-    return State.PENDING if revision is None or revision in known else State.NEWER
+    return State.PENDING if not current or current in known else State.NEWER
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema up to ``revision``, all steps in one transaction. Raises StoreError when rows would dangle.
+    """Bring the schema up to ``revision``, all steps in one transaction. Raises StoreError when rows would dangle."""
+    with changing(engine) as connection:
+        upgrade(connection, revision)
+
+
+@contextlib.contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """One transaction in which tables may be made anew: it happens wholly or, also when killed, not at all.
 
     SQLite: an Alembic batch migration drops and renames tables, and with foreign keys on that deletes the children of
     ON DELETE CASCADE and fails for the rest. The PRAGMA does nothing inside a transaction, so it stands before BEGIN.
+    Raises StoreError, and changes nothing, when rows would be left without their parent.
     """
     sqlite = engine.dialect.name == "sqlite"
     with engine.connect() as connection:
@@ -50,15 +72,18 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.begin():
-                _upgrade(connection, revision)
+                if not sqlite:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+                yield connection
                 if sqlite and (dangling := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
-                    raise StoreError(f"The migration would leave {len(dangling)} rows without their parent; nothing was changed.")
+                    raise StoreError(f"The change would leave {len(dangling)} rows without their parent; nothing was changed.")
         finally:
             if sqlite:
                 connection.connection.cursor().execute("PRAGMA foreign_keys=ON")
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
+def upgrade(connection: Connection, revision: str) -> None:
+    """The steps up to ``revision``, in the caller's transaction; nothing when it stands there already."""
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,18 +11,33 @@ from sqlalchemy import delete, insert, select, update
 
 from pipeline.store import upsert
 from pipeline.store.database import Tx
-from pipeline.store.schema import ProblemRow, RelayRow, RunRow
+from pipeline.store.schema import ProblemRow, RecoveryRow, RelayRow, RunRow
+
+BY_HAND = "paused by hand"
+"""The reason of a relay that a person paused: nothing at all goes through it."""
+_FLAPS = timedelta(days=1)
+"""A problem that comes back sooner is the same one to whoever was told of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemRecord:
-    """Something that needs a person; ``reported_at`` None: nobody was told yet."""
+    """Something that needs a person; ``reported_at`` None: said nowhere yet; ``mailed_at`` None: no alert told of it yet."""
 
     key: str
     what: str
     fix: str
     since: datetime
     reported_at: datetime | None
+    mailed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRecord:
+    """A problem that an alert mail told of and that is over."""
+
+    key: str
+    what: str
+    mended_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +81,58 @@ def last(tx: Tx, kind: str) -> RunRecord | None:
     return RunRecord(**row._mapping) if row else None
 
 
+def last_finished(tx: Tx, kind: str) -> RunRecord | None:
+    """The latest run of a kind that came to its end: only such a one has a ``detail``."""
+    columns = [getattr(RunRow, name) for name in RunRecord.__dataclass_fields__]
+    ended = select(*columns).where(RunRow.kind == kind, RunRow.finished_at.is_not(None))
+    row = tx.execute(ended.order_by(RunRow.id.desc()).limit(1)).first()
+    return RunRecord(**row._mapping) if row else None
+
+
 def prune(tx: Tx, before: datetime) -> None:
     """Forget runs that started before that moment."""
     tx.execute(delete(RunRow).where(RunRow.started_at < before))
 
 
 def problem(tx: Tx, key: str, what: str, fix: str, now: datetime) -> None:
-    """Something needs a person. A problem that is there already keeps ``since``; one that reads differently is new."""
-    row = tx.execute(select(ProblemRow.what).where(ProblemRow.key == key)).scalar()
-    if row is None:
-        upsert.ignore(tx, ProblemRow, [{"key": key, "what": what, "fix": fix, "since": now}])
+    """Something needs a person. A problem that is there already keeps ``since``; one that reads differently is said again.
+
+    It is mailed once, however it reads: again only when it was over for longer than a day.
+    """
+    known = tx.execute(select(ProblemRow.what).where(ProblemRow.key == key)).scalar()
+    if known is None:
+        row = {"key": key, "what": what, "fix": fix, "since": now, "mailed_at": _back_again(tx, key, now)}
+        upsert.ignore(tx, ProblemRow, [row])
         return
-    values: dict[str, Any] = {"what": what, "fix": fix} | ({} if row == what else {"reported_at": None})
+    values: dict[str, Any] = {"what": what, "fix": fix} | ({} if known == what else {"reported_at": None})
     tx.execute(update(ProblemRow).where(ProblemRow.key == key).values(values))
 
 
-def mended(tx: Tx, key: str) -> None:
-    """The problem is over."""
+def _back_again(tx: Tx, key: str, now: datetime) -> datetime | None:
+    """When an alert told of this problem, if it was over for less than a day and no mail has said so: nobody needs another."""
+    mended_at = tx.execute(delete(RecoveryRow).where(RecoveryRow.key == key).returning(RecoveryRow.mended_at)).scalar()
+    return mended_at if mended_at is not None and now - mended_at < _FLAPS else None
+
+
+def mended(tx: Tx, key: str, now: datetime) -> None:
+    """The problem is over by itself; if an alert mail told of it, the next one says so."""
+    gone = delete(ProblemRow).where(ProblemRow.key == key).returning(ProblemRow.what, ProblemRow.mailed_at)
+    for what, mailed_at in tx.execute(gone).all():
+        if mailed_at is not None:
+            upsert.ignore(tx, RecoveryRow, [{"key": key, "what": what, "mended_at": now}])
+
+
+def forget(tx: Tx, key: str) -> None:
+    """The problem needs nobody any more: a person acted on it, or it is history. No mail calls that a recovery."""
     tx.execute(delete(ProblemRow).where(ProblemRow.key == key))
+    tx.execute(delete(RecoveryRow).where(RecoveryRow.key == key))
 
 
-def mended_under(tx: Tx, prefix: str, still: set[str]) -> None:
-    """The problems whose key begins with ``prefix`` are over, but for those in ``still``."""
+def forget_under(tx: Tx, prefix: str, still: set[str]) -> None:
+    """Forget the problems whose key begins with ``prefix``, but for those in ``still``."""
     for record in problems(tx):
         if record.key.startswith(prefix) and record.key not in still:
-            mended(tx, record.key)
+            forget(tx, record.key)
 
 
 def problems(tx: Tx) -> list[ProblemRecord]:
@@ -104,6 +147,23 @@ def report(tx: Tx, now: datetime) -> list[ProblemRecord]:
     keys = [record.key for record in fresh]
     tx.execute(update(ProblemRow).where(ProblemRow.key.in_(keys)).values(reported_at=now))
     return fresh
+
+
+def mailed(tx: Tx, keys: Sequence[str], now: datetime) -> None:
+    """An alert mail tells of these problems, and of everything that has recovered so far."""
+    tx.execute(update(ProblemRow).where(ProblemRow.key.in_(keys)).values(mailed_at=now))
+    tx.execute(delete(RecoveryRow))
+
+
+def unmail(tx: Tx, mailed_at: datetime) -> None:
+    """The alert mail of that moment reached nobody."""
+    tx.execute(update(ProblemRow).where(ProblemRow.mailed_at == mailed_at).values(mailed_at=None))
+
+
+def recoveries(tx: Tx) -> list[RecoveryRecord]:
+    """What was mailed as a problem and is over since, oldest first."""
+    columns = (RecoveryRow.key, RecoveryRow.what, RecoveryRow.mended_at)
+    return [RecoveryRecord(*row) for row in tx.execute(select(*columns).order_by(RecoveryRow.mended_at, RecoveryRow.key))]
 
 
 def relay(tx: Tx, name: str) -> RelayRecord:

@@ -9,11 +9,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Label, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Label, and_, func, insert, or_, select, update
 
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.store import upsert
 from pipeline.store.database import Tx
+from pipeline.store.record import Began, Left, Suppressed, note
+from pipeline.store.record import address_hash as hash_of
 from pipeline.store.schema import (
     ChoiceRow,
     ConsentRow,
@@ -121,7 +123,10 @@ def subscribe(
     """Add a subscription; returns its id."""
     values = {"id": new_id(), "subscriber_id": subscriber_id, "feed": feed, "schedule_id": schedule_id, "choice_id": choice_id}
     values |= {"status": status, "settled_seq": settled_seq, "changed_at": now}
-    return int(tx.execute(insert(SubscriptionRow).values(values).returning(SubscriptionRow.id)).scalar_one())
+    identity = int(tx.execute(insert(SubscriptionRow).values(values).returning(SubscriptionRow.id)).scalar_one())
+    if status in OPTED_OUT:
+        _note_left(tx, SubscriptionRow.id == identity, status)
+    return identity
 
 
 def rearrange(tx: Tx, subscription_id: int, *, schedule_id: int, choice_id: int, now: datetime) -> bool:
@@ -135,11 +140,19 @@ def activate(tx: Tx, subscription_id: int, settled_seq: int, now: datetime) -> N
     """A pending subscription begins, with its cursor as one that begins now (promise 4)."""
     values = {"status": SubscriptionStatus.ACTIVE, "settled_seq": settled_seq, "changed_at": now}
     tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
+    note(tx, Began(subscription_id, settled_seq))
 
 
 def leave(tx: Tx, subscription_id: int, status: SubscriptionStatus, now: datetime) -> None:
     """The subscription ends; a delivery not yet on the wire becomes suppressed when it is claimed."""
     tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(status=status, changed_at=now))
+    _note_left(tx, SubscriptionRow.id == subscription_id, status)
+
+
+def _note_left(tx: Tx, which: ColumnElement[bool], status: SubscriptionStatus) -> None:
+    query = select(SubscriptionRow.id, SubscriberRow.address).join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
+    for identity, address in tx.execute(query.where(which)).all():
+        note(tx, Left(identity, status, hash_of(tx, address)))
 
 
 def add_consent(tx: Tx, subscription_id: int, action: str, evidence: str, now: datetime) -> None:
@@ -150,6 +163,7 @@ def add_consent(tx: Tx, subscription_id: int, action: str, evidence: str, now: d
 def suppress(tx: Tx, address_hash: str, reason: str, now: datetime) -> None:
     """Never write to this address again, whatever is imported later."""
     upsert.ignore(tx, SuppressionRow, [{"address_hash": address_hash, "reason": reason, "created_at": now}])
+    note(tx, Suppressed(address_hash))
 
 
 def suppressed(tx: Tx, address_hash: str) -> bool:
@@ -162,7 +176,8 @@ def bounce(tx: Tx, address: str, now: datetime) -> None:
     who = select(SubscriberRow.id).where(SubscriberRow.folded == fold(address)).scalar_subquery()
     active = SubscriptionRow.status.not_in(OPTED_OUT)
     query = update(SubscriptionRow).where(SubscriptionRow.subscriber_id == who, active)
-    tx.execute(query.values(status=SubscriptionStatus.BOUNCED, changed_at=now))
+    ended = query.values(status=SubscriptionStatus.BOUNCED, changed_at=now).returning(SubscriptionRow.id)
+    _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), SubscriptionStatus.BOUNCED)
 
 
 def records(tx: Tx, *, feed: str | None = None, address: str | None = None) -> Iterator[SubscriptionRecord]:
@@ -203,6 +218,23 @@ def _last_consent() -> Label[Any]:
     joined = and_(ConsentRow.subscription_id == SubscriptionRow.id, ConsentRow.action == "joined")
     latest = select(ConsentRow.evidence).where(joined).order_by(ConsentRow.id.desc()).limit(1)
     return latest.correlate(SubscriptionRow).scalar_subquery().label("consent")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A subscription without its person: what a signed link may show."""
+
+    feed: str
+    status: SubscriptionStatus
+    language: str
+
+
+def standing(tx: Tx, subscription_id: int, *, take: bool = False) -> Standing | None:
+    """How that subscription stands; None where the store knows none. ``take`` also locks it until the transaction ends."""
+    query = select(SubscriptionRow.feed, SubscriptionRow.status, ChoiceRow.language)
+    query = query.join(ChoiceRow, ChoiceRow.id == SubscriptionRow.choice_id).where(SubscriptionRow.id == subscription_id)
+    row = tx.execute(query.with_for_update(of=SubscriptionRow) if take else query).first()
+    return Standing(row.feed, SubscriptionStatus(row.status), row.language) if row else None
 
 
 def counts(tx: Tx) -> dict[str, dict[SubscriptionStatus, int]]:

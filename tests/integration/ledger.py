@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import app
-from pipeline.deliver.relay import Relay, Session
+from pipeline.deliver.relay import Relay, Session, always
 from pipeline.jobs import report
 from pipeline.models import OutgoingMessage, RelayAnswer
 from tests.servers.smtp import SmtpServer
@@ -109,8 +109,8 @@ class _WatchedSession:
     def usable(self) -> bool:
         return self.session.usable
 
-    def send(self, message: OutgoingMessage) -> RelayAnswer:
-        answer = self.session.send(message)
+    def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
+        answer = self.session.send(message, wanted)
         if not self.owner.done:
             self.owner.done = True
             self.owner.do()

@@ -121,10 +121,10 @@ class _Waiting:
         session = self._relay.connect()
         send = session.send  # type: ignore[union-attr]
 
-        def wait_and_send(message: Any) -> Any:
+        def wait_and_send(message: Any, *more: Any) -> Any:
             self._reached.set()
             assert self._go_on.wait(20)
-            return send(message)
+            return send(message, *more)
 
         session.send = wait_and_send  # type: ignore[union-attr, method-assign]
         return session

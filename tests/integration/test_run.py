@@ -29,7 +29,7 @@ def test_run_ticks_at_once_from_any_folder_and_ends_on_sigterm(world: World, scr
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith("published po"):
+        if '"event": "published"' in line:
             break
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate(timeout=15)
@@ -83,3 +83,21 @@ def test_a_stopped_engine_opens_nothing_more(world: World) -> None:
     assert world.mails == []
     world.run("2026-11-21T08:01")
     assert world.got("ann@example.org") == [["Eerste"]]
+
+
+def test_an_end_that_comes_as_a_delivery_begins_does_not_wait_for_a_thread_without_a_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One SIGTERM in seventy ended a run with 1: "cannot join thread before it is started"."""
+    engine = world.engine("2026-11-21T08:00")
+    begun: list[bool] = []
+
+    class Thread(threading.Thread):
+        def start(self) -> None:
+            begun.append(self not in engine._beside.values())
+            super().start()
+
+    monkeypatch.setattr(local.threading, "Thread", Thread)
+    engine._start("deliver", lambda: None)
+    assert begun == [True]
+    engine._beside["deliver"].join(10)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
-from pipeline.models import DeliveryStatus, SubscriptionStatus
+from pipeline.models import Blame, DeliveryStatus, RetryDecision, SubscriptionStatus
 from pipeline.store import Store, deliveries, feeds, subscribers
 from tests.store.builders import (
     ACCEPTED,
@@ -97,6 +97,33 @@ def test_a_lease_that_has_run_out_is_dead_whoever_had_it(store: Store) -> None:
     run_out(store)
     assert _recover(store) == ["p0@example.org"]
     assert _recover(store) == []
+
+
+def test_a_delivery_that_dies_with_its_process_again_and_again_is_held_for_a_person(store: Store) -> None:
+    edition = an_edition(store, people=1)
+    seen = []
+    for _ in range(6):
+        with store.write() as tx:
+            taken = deliveries.claim(tx, edition.id, relay="r", lease="dead", now=NOW)
+        if taken is None:
+            break
+        _recover(store, "dead")
+        with store.read() as tx:
+            seen.append(deliveries.of_edition(tx, edition.id)[0].status)
+    assert seen == [DeliveryStatus.QUEUED] * 5 + [DeliveryStatus.UNCERTAIN]
+
+
+def test_what_was_put_off_by_a_clock_that_was_ahead_is_tried_when_it_is_right_again(store: Store) -> None:
+    edition = an_edition(store, people=2)
+    with store.write() as tx:
+        for wait in (timedelta(hours=5), timedelta(days=365)):
+            taken = deliveries.claim(tx, edition.id, relay="r", lease="one", now=NOW)
+            assert taken
+            put_off = RetryDecision(DeliveryStatus.DEFERRED, Blame.DELIVERY, "later", next_at=NOW + wait)
+            deliveries.settle(tx, taken, put_off, None, NOW)
+        deliveries.call_back(tx, edition.id, NOW)
+        again = [deliveries.claim(tx, edition.id, relay="r", lease="one", now=NOW) for _ in range(2)]
+    assert [claim.id for claim in again if claim] == [taken.id]
 
 
 def test_hundreds_left_on_the_wire_are_all_recovered(store: Store) -> None:

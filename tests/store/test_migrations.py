@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import JSON, CheckConstraint, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.config import Settings
 from pipeline.errors import StoreError
-from pipeline.store import Store, bring_up_to_date, deliveries, migrate, open_store, subscribers
+from pipeline.store import Store, bring_up_to_date, copy, database, deliveries, migrate, open_store, subscribers
 from pipeline.store.schema import Base
+from pipeline.store.upgrade import upgrade
 from tests.conftest import WriteSettings
-from tests.store.builders import add_feed, an_edition
+from tests.store.builders import NOW, add_feed, an_edition
+from tests.store.filled import fill
 
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 LATER = '''\
@@ -221,3 +228,173 @@ def test_the_driver_s_own_errors_do_not_leave_the_store(store: Store) -> None:
     assert isinstance(fault.value.__cause__, DBAPIError)
     assert "nowhere" in str(fault.value)
     assert not fault.value.retryable
+
+
+RELEASED = ["0001"]
+"""Revisions that sites out there may stand at."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_settings(request: pytest.FixtureRequest, site_settings: WriteSettings) -> Settings:
+    """A site whose store has no tables yet."""
+    url = "sqlite:///var/gazet.db" if request.param == "sqlite" else str(request.getfixturevalue("empty_postgres_url"))
+    return site_settings(store=url)
+
+
+@pytest.fixture(params=RELEASED)
+def old_store(old_settings: Settings, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store at a released revision with rows in every table."""
+    store = open_store(old_settings, check=False)
+    migrate.migrate(store.engine, request.param)
+    with store.write() as tx:
+        fill(tx)
+    yield store
+    store.close()
+
+
+def _values(store: Store) -> dict[str, dict[str, list[Any]]]:
+    """Each column of each table, as the queries of Gazet read it."""
+    names = sorted({*inspect(store.engine).get_table_names()} - {"alembic_version"})
+    found = {}
+    with store.read() as tx:
+        for table in copy._tables(tx, names):
+            rows = sorted((tuple(row) for row in tx.execute(select(table))), key=repr)
+            found[table.name] = {column.name: [row[place] for row in rows] for place, column in enumerate(table.columns)}
+    return found
+
+
+def _kept(before: dict[str, dict[str, list[Any]]], after: dict[str, dict[str, list[Any]]]) -> bool:
+    """Whether every value that was there is there, in the same row."""
+    return all(
+        sorted(zip(*columns.values(), strict=True), key=repr)
+        == sorted(zip(*(after[name][column] for column in columns), strict=True), key=repr)
+        for name, columns in before.items()
+    )
+
+
+def test_an_upgrade_from_a_released_version_keeps_every_value_and_copies_the_store_first(old_store: Store, tmp_path: Path) -> None:
+    before, revision = _values(old_store), _revision(old_store)
+    kept = upgrade(old_store, tmp_path / "backups", NOW)
+    assert kept is not None
+    assert kept.name == f"before-{migrate.head()}-20261124T070000Z.db"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert [one.name for one in kept.parent.iterdir()] == [kept.name]
+    assert _kept(before, _values(old_store))
+    assert _differences(old_store) == []
+    copied = database.open_file(kept)
+    assert _revision(copied) == revision
+    assert _values(copied) == before
+    copied.close()
+
+
+def test_what_a_migration_adds_reads_as_the_code_expects_it(old_store: Store, tmp_path: Path) -> None:
+    """A default that is text where bytes belong would end every query of that table."""
+    upgrade(old_store, tmp_path, NOW)
+    with old_store.read() as tx:
+        for table in Base.metadata.sorted_tables:
+            for row in tx.execute(select(table)):
+                kinds = {column.name: column.type.python_type for column in table.columns if not isinstance(column.type, JSON)}
+                assert all(isinstance(row._mapping[name], kind | None) for name, kind in kinds.items()), (table.name, row)
+
+
+def test_rows_have_their_parents_after_an_upgrade_from_a_released_version(old_store: Store, tmp_path: Path) -> None:
+    upgrade(old_store, tmp_path, NOW)
+    with pytest.raises(StoreError, match=r"(?i)foreign key"), old_store.write() as tx:
+        tx.execute(text("DELETE FROM feeds"))
+
+
+def test_the_copy_is_the_way_back(old_settings: Settings, old_store: Store) -> None:
+    """Put where the store was, it is the store as it was, and can be upgraded again."""
+    before = _values(old_store)
+    kept = upgrade(old_store, old_settings.path("var/backups"), NOW)
+    assert kept is not None
+    old_store.close()
+    back = old_settings.path("var/gazet.db")
+    for name in ("", "-wal", "-shm"):
+        Path(f"{back}{name}").unlink(missing_ok=True)
+    shutil.copy(kept, back)
+    again = database.open_file(back)
+    assert _values(again) == before
+    upgrade(again, old_settings.path("var/backups"), NOW + timedelta(hours=1))
+    assert _kept(before, _values(again))
+    again.close()
+
+
+def test_a_store_that_is_up_to_date_is_neither_copied_nor_changed(store: Store, tmp_path: Path) -> None:
+    before = _filled(store)
+    assert upgrade(store, tmp_path / "backups", NOW) is None
+    assert not (tmp_path / "backups").exists()
+    assert _rows(store) == before
+
+
+def test_a_store_that_cannot_be_copied_is_not_migrated(old_store: Store, tmp_path: Path) -> None:
+    before, revision = _values(old_store), _revision(old_store)
+    (tmp_path / "backups").write_text("a file is in the way")
+    with pytest.raises(StoreError, match="cannot be copied"):
+        upgrade(old_store, tmp_path / "backups", NOW)
+    assert _values(old_store) == before
+    assert _revision(old_store) == revision
+
+
+def test_a_step_that_fails_leaves_the_old_store_and_its_copy(old_store: Store, later: Later, tmp_path: Path) -> None:
+    before, revision = _values(old_store), _revision(old_store)
+    later("raise ZeroDivisionError")
+    with pytest.raises(ZeroDivisionError):
+        upgrade(old_store, tmp_path, NOW)
+    assert _values(old_store) == before
+    assert _revision(old_store) == revision
+
+
+def test_a_newer_store_is_neither_copied_nor_changed_by_an_upgrade(store: Store, tmp_path: Path) -> None:
+    with store.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="newer Gazet"):
+        upgrade(store, tmp_path / "backups", NOW)
+    assert not (tmp_path / "backups").exists()
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from pipeline.cli import main
+left, done = int(sys.argv.pop(1)), 0
+def count(*_):
+    global done
+    done += 1
+    if done == left:
+        os.kill(os.getpid(), signal.SIGKILL)
+event.listen(Engine, "before_cursor_execute", count)
+event.listen(Engine, "commit", count)
+try:
+    main()
+finally:
+    print("steps:", done)
+"""
+
+
+def _migrate(folder: Path, left: int) -> subprocess.CompletedProcess[str]:
+    """``gazet migrate`` in a process that is killed at its statement or COMMIT number ``left``."""
+    command = [sys.executable, "-c", KILLED, str(left), "migrate", "--site", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_killed_migration_has_happened_or_not_and_can_be_run_again(old_settings: Settings, old_store: Store) -> None:
+    """Killed at ever later moments, from the first statement on to the COMMIT, until one was too late for it."""
+    before, revision = _values(old_store), _revision(old_store)
+    left, kills, after = 1, 0, revision
+    while after == revision:
+        ended = _migrate(old_settings.folder, left)
+        store = open_store(old_settings, check=False)
+        after = _revision(store)
+        kills += ended.returncode == -9
+        if after == revision:
+            assert ended.returncode == -9, ended.stderr
+            assert _values(store) == before
+        store.close()
+        left += max(4, left // 2)
+    assert kills > 5, "it was too short to be killed"
+    store = open_store(old_settings)
+    assert _kept(before, _values(store))
+    assert _differences(store) == []
+    store.close()

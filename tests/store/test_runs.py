@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from pipeline.store import Store, runs
 from tests.store.builders import NOW
 
@@ -42,17 +44,17 @@ def test_a_problem_that_was_mended_is_new_when_it_comes_back(store: Store) -> No
     _problem(store, "source:1", "no answer")
     _report(store)
     with store.write() as tx:
-        runs.mended(tx, "source:1")
+        runs.mended(tx, "source:1", LATER)
         assert runs.problems(tx) == []
     _problem(store, "source:1", "no answer")
     assert _report(store) == ["no answer"]
 
 
-def test_the_problems_of_one_kind_are_mended_but_for_those_that_last(store: Store) -> None:
+def test_the_problems_of_one_kind_are_forgotten_but_for_those_that_last(store: Store) -> None:
     for key in ("source:1", "source:2", "relay:1", "source_:3"):
         _problem(store, key, key)
     with store.write() as tx:
-        runs.mended_under(tx, "source:", {"source:2"})
+        runs.forget_under(tx, "source:", {"source:2"})
         assert [one.key for one in runs.problems(tx)] == ["relay:1", "source:2", "source_:3"]
 
 
@@ -89,3 +91,52 @@ def test_the_last_run_of_a_kind_is_remembered_with_what_it_did_and_old_ones_are_
         found = runs.last(tx, "tick")
     assert found is not None
     assert (found.id, found.process, found.finished_at, found.detail) == (latest, "host:2", LATER, detail)
+
+
+def _mailed(store: Store, key: str, what: str = "no answer") -> None:
+    with store.write() as tx:
+        runs.problem(tx, key, what, "do something", NOW)
+        runs.mailed(tx, [key], NOW)
+
+
+def test_a_mailed_problem_that_is_over_is_told_once_and_one_that_was_never_mailed_is_not(store: Store) -> None:
+    _mailed(store, "source:1")
+    _problem(store, "source:2", "no answer")
+    with store.write() as tx:
+        runs.mended(tx, "source:1", LATER)
+        runs.mended(tx, "source:2", LATER)
+        assert [(one.key, one.mended_at) for one in runs.recoveries(tx)] == [("source:1", LATER)]
+        runs.mailed(tx, [], LATER)
+        assert runs.recoveries(tx) == []
+
+
+@pytest.mark.parametrize(("away", "is_new"), [(timedelta(hours=23), False), (timedelta(hours=25), True)])
+def test_a_problem_that_flaps_is_mailed_once_and_one_that_comes_back_later_again(
+    store: Store, away: timedelta, is_new: bool
+) -> None:
+    _mailed(store, "source:1")
+    with store.write() as tx:
+        runs.mended(tx, "source:1", LATER)
+        runs.problem(tx, "source:1", "no answer", "do something", LATER + away)
+        [found] = runs.problems(tx)
+        assert (found.mailed_at is None) is is_new
+        assert runs.recoveries(tx) == [], "what is broken again has not recovered"
+
+
+def test_a_mailed_problem_that_reads_differently_is_said_again_but_not_mailed_again(store: Store) -> None:
+    _mailed(store, "source:1")
+    _report(store)
+    _problem(store, "source:1", "404")
+    with store.read() as tx:
+        [found] = runs.problems(tx)
+    assert (found.reported_at, found.mailed_at) == (None, NOW)
+
+
+def test_what_a_person_mended_or_history_closed_is_no_recovery(store: Store) -> None:
+    _mailed(store, "relay:provider")
+    with store.write() as tx:
+        runs.forget(tx, "relay:provider")
+        assert runs.problems(tx) == []
+        assert runs.recoveries(tx) == []
+        runs.problem(tx, "relay:provider", "refused five", "do something", LATER)
+        assert runs.problems(tx)[0].mailed_at is None, "a person thought it mended: that it is not is news"

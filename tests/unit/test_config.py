@@ -95,9 +95,49 @@ def test_one_source_cannot_be_read_in_two_ways(tmp_path: Path) -> None:
     assert "feeds/po.toml" in said
 
 
-def test_a_former_slug_belongs_to_one_feed(tmp_path: Path) -> None:
-    [said] = problems(tmp_path, po=FEED, vo=f'aliases = ["po"]\n{FEED}')
-    assert said == 'feeds/vo.toml: aliases: "po" already names the feed po'
+@pytest.mark.parametrize(
+    ("po", "vo", "said"),
+    [
+        ([], ["po"], 'feeds/vo.toml: aliases: "po" already names the feed po (remove it here, or remove feeds/po.toml)'),
+        (["oud"], ["oud"], 'feeds/vo.toml: aliases: "oud" already names the feed po (name it once)'),
+        ([], ["oud", "oud"], 'feeds/vo.toml: aliases: "oud" already names the feed vo (name it once)'),
+        ([], ["vo"], 'feeds/vo.toml: aliases: "vo" already names the feed vo (name it once)'),
+        ([], ["Oud nieuws"], 'feeds/vo.toml: aliases.0: "Oud nieuws" is not a feed\'s name: a-z, 0-9 and -, at most 63'),
+    ],
+)
+def test_a_former_slug_belongs_to_one_feed(tmp_path: Path, po: list[str], vo: list[str], said: str) -> None:
+    [line] = problems(tmp_path, po=f"aliases = {po}\n{FEED}", vo=f"aliases = {vo}\n{FEED}")
+    assert line.startswith(said)
+
+
+def test_a_feed_is_known_by_its_former_slugs(tmp_path: Path) -> None:
+    loaded = load(tmp_path, po=f'aliases = ["oud", "ouder"]\n{FEED}')
+    assert [loaded.feed(name).slug for name in ("po", "oud", "ouder")] == ["po"] * 3
+    assert loaded.current_slug("vreemd") == "vreemd"
+    with pytest.raises(ConfigError, match="there is no such feed"):
+        loaded.feed("vreemd")
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("127.0.0.1:8080", ("127.0.0.1", 8080)), ("[::1]:0", ("::1", 0)), ("localhost:65535", ("localhost", 65535))],
+)
+def test_the_web_server_listens_on_a_host_and_a_port(tmp_path: Path, listen: str, address: tuple[str, int]) -> None:
+    assert load(tmp_path, SITE + f'[web]\nlisten = "{listen}"\n').web.address == address
+
+
+@pytest.mark.parametrize("listen", ["8080", ":8080", "127.0.0.1", "::1:8080", "host:65536", "host:-1", "a b:80", "host:8080/x"])
+def test_anything_else_is_a_mistake(tmp_path: Path, listen: str) -> None:
+    [line] = problems(tmp_path, SITE + f'[web]\nlisten = "{listen}"\n')
+    assert line == f'gazet.toml: web.listen: "{listen}" is not HOST:PORT, such as "127.0.0.1:8080" or "[::1]:8080"'
+
+
+def test_an_editors_own_files_are_no_feeds(tmp_path: Path) -> None:
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds/.#po.toml").symlink_to("ann@machine.1234")
+    (tmp_path / "feeds/.po.toml.swp").write_bytes(b"\x00")
+    (tmp_path / "feeds/po.toml~").write_text("old", encoding="utf-8")
+    assert list(load(tmp_path, po=FEED).feeds) == ["po"]
 
 
 def test_limits_that_exclude_each_other_are_named(tmp_path: Path) -> None:

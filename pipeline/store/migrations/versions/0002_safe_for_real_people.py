@@ -59,3 +59,5 @@ def upgrade() -> None:
     for table, added in columns.items():
         for column in added:  # both databases add a column in place
             op.add_column(table, column)
+    if op.get_bind().dialect.name == "sqlite":  # where the default of the rows that were there is text, not bytes
+        op.execute("UPDATE notices SET message = CAST(message AS BLOB)")

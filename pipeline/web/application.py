@@ -1,0 +1,97 @@
+"""Which address does what, as one ASGI application.
+
+/                        the feeds of this site
+/feeds/<slug>.<format>   published files; a former slug leads to the present one
+/unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
+/read/<token>            a digest as it was sent, without anything personal
+/healthz                 how the site is
+/metrics                 for Prometheus, to this machine alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import anyio
+from anyio import CapacityLimiter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pipeline.jobs.leave import How
+from pipeline.jobs.site import Site
+from pipeline.web.desk import Desk
+from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
+
+_READERS = 32
+_WRITERS = 8
+"""A writer may wait 30 s for the store; so many do not keep readers waiting."""
+_PUBLIC = ("GET", "HEAD")
+
+
+def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Callable[[str], None]) -> ASGIApp:
+    """The web server's application.
+
+    ``site`` gives the site as it is now (settings change while it runs), ``clock`` aware UTC, and ``say`` hears one
+    line for the operator when something fails that should not.
+    """
+    desk = Desk(site, clock, say)
+    reading = _in_threads(CapacityLimiter(_READERS))
+    app = Starlette(
+        routes=[
+            Route("/", reading(desk.index), methods=_PUBLIC),
+            Route("/healthz", reading(desk.health), methods=_PUBLIC),
+            Route("/metrics", reading(desk.metrics), methods=_PUBLIC),
+            Route("/read/{token:path}", reading(desk.read), methods=_PUBLIC),
+            Route("/unsubscribe/{token:path}", _unsubscribe(desk, reading(desk.ask)), methods=(*_PUBLIC, "POST")),
+            Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
+        ],
+        exception_handlers={HTTPException: _refused(desk)},
+    )
+    app.router.redirect_slashes = False  # it would send people to whatever the Host header says
+    return Edge(app, lambda: site().settings)
+
+
+Handler = Callable[[Request], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _in_threads(limiter: CapacityLimiter) -> Callable[[Handler], Endpoint]:
+    def threaded(handle: Handler) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await anyio.to_thread.run_sync(handle, request, limiter=limiter)
+
+        return endpoint
+
+    return threaded
+
+
+def _unsubscribe(desk: Desk, ask: Endpoint) -> Endpoint:
+    writing = CapacityLimiter(_WRITERS)
+
+    async def endpoint(request: Request) -> Response:
+        """Only POST acts. Any body does: it only tells whether a mail program or a person did it (RFC 8058 §3.2)."""
+        if request.method != "POST":
+            return await ask(request)
+        try:
+            body = await read_body(request)
+        except BodyTooLarge:
+            return await anyio.to_thread.run_sync(desk.too_large, request)
+        except (TimeoutError, ClientDisconnect):
+            return Response(status_code=408, headers={"connection": "close"})
+        how = How.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else How.PAGE
+        return await anyio.to_thread.run_sync(desk.leave, request, how, limiter=writing)
+
+    return endpoint
+
+
+def _refused(desk: Desk) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handler(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return await anyio.to_thread.run_sync(desk.refused, request, error.status_code, dict(error.headers or {}))
+
+    return handler
