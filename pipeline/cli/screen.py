@@ -175,8 +175,10 @@ def _sending(found: Status, paper: Paper) -> _Part:
 
 def _next(found: Status, judged: Judgement, paper: Paper) -> _Part:
     """The next edition of each feed, the earliest first."""
-    if not found.feeds:
+    if not found.feeds and not found.not_begun:
         return _Part("next", [paper.wrapped('no feed yet: "gazet add URL" makes one')])
+    if not found.feeds:
+        return _Part("next", [paper.wrapped(f'{slug}: not begun, "gazet run" collects it') for slug in found.not_begun])
     far = datetime.max.replace(tzinfo=judged.now.tzinfo)
     feeds = sorted(found.feeds, key=lambda feed: (feed.next_edition_at or far, feed.slug))
     widest = min(max(len(feed.slug) for feed in feeds), 30)

@@ -83,6 +83,7 @@ class Status:
     standing: bool
     sources: tuple[SourceRecord, ...]
     feeds: tuple[FeedReport, ...]
+    not_begun: tuple[str, ...]
     open_editions: tuple[EditionReport, ...]
     editions: tuple[EditionReport, ...]
     relays: tuple[RelayRecord, ...]
@@ -129,6 +130,7 @@ def status(site: Site, is_running: Callable[[str], bool | None] = lambda _: None
             held_items=items.counts(tx).get(ItemStatus.HELD, 0),
             next_attempt_at=deliveries.next_attempt(tx),
             problems=tuple(runs.problems(tx)),
+            not_begun=tuple(sorted(site.settings.feeds.keys() - set(known_feeds(site, tx)))),
             orphans=tuple(feeds.orphans(tx, site.settings.feeds)),
         )
 

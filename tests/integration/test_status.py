@@ -113,6 +113,9 @@ def test_a_new_site_says_what_comes_first(tmp_path: Path) -> None:
     assert ended.out.splitlines()[0] == "Nieuws: well"
     assert lines_of(ended, "run") == ['not yet: "gazet run" begins']
     assert lines_of(ended, "next") == ['no feed yet: "gazet add URL" makes one']
+    source = '[[source]]\nurl = "http://127.0.0.1:1/"\n'
+    (tmp_path / "news/feeds/po.toml").write_text(f'title = "x"\n{source}', encoding="utf-8")
+    assert lines_of(gazet("status", site=tmp_path / "news"), "next") == ['po: not begun, "gazet run" collects it']
 
 
 def test_a_mistake_in_the_settings_is_said_by_file_and_key(sent: World) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from pipeline.errors import FetchError, ReadError
+from pipeline.jobs.backup import BACKED_UP
 from pipeline.jobs.collect_source import read_source
 from pipeline.jobs.doctor.check import Check, clock, fail, note, ok
 from pipeline.jobs.lines import count
@@ -88,7 +89,7 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
 def backup(site: Site, now: datetime) -> list[Check]:
     """One that is a week old loses a week. The record says on which days (UTC) backups were made."""
     folder = site.settings.path(record.FOLDER)
-    begin = record.needle(record.Mark(record.BACKUP, "")).rstrip(b'"]')
+    begin = record.needle(record.Mark(BACKED_UP, "")).rstrip(b'"]')
     oldest = f"{now - _OLD_BACKUP:%Y-%m-%d}"
     made = next((day for day in reversed(record.days(folder)) if day < oldest or record.holds(folder, day, begin)), "")
     if made >= oldest:
