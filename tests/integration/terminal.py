@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ def on_terminal(*words: str | Path, answers: list[str], site: Path | None = None
     child, screen = pty.fork()
     if child == 0:
         os.chdir(cwd or "/")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that were started in the background inherit it ignored
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GAZET_")}
         os.execve(sys.executable, argv, {**clean, "COLUMNS": "120", "TERM": "dumb", "PYTHONPATH": str(Path(__file__).parents[2])})
     shown, waiting, end = "", list(answers), time.monotonic() + _SECONDS
