@@ -59,6 +59,7 @@ def reload(site: Site, now: datetime) -> Site:
     file and key until they are mended. Never raises.
     """
     if config.current_files(site.settings) == site.settings.files:
+        _forget_bad_edit(site, now)
         return site
     try:
         return _edited(site, now)
@@ -73,6 +74,16 @@ def reload(site: Site, now: datetime) -> Site:
         fix = 'What ran before goes on. "gazet check" names every mistake.'
         runs.problem(tx, "settings", f"the settings were edited and not taken: {what}", fix, now)
     return site
+
+
+def _forget_bad_edit(site: Site, now: datetime) -> None:
+    """The files are again what they were: an edit that was not taken was undone."""
+    with contextlib.suppress(GazetError):
+        with site.store.read() as tx:
+            undone = any(problem.key == "settings" for problem in runs.problems(tx))
+        if undone:
+            with site.store.write() as tx:
+                runs.mended(tx, "settings", now)
 
 
 def _edited(site: Site, now: datetime) -> Site:
@@ -242,6 +253,26 @@ def folder_lock(folder: Path) -> Iterator[None]:
             file.seek(0)
             raise SiteLockedError(file.read(200).strip() or "unknown") from None
         _name_holder(file.fileno())
+        yield
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, alone: bool = False) -> Iterator[None]:
+    """Held by every ``gazet serve``; ``alone``, by a restore, which must know of whoever leaves meanwhile.
+
+    Raises SiteLockedError for a restore while somebody serves, and the other way round.
+    """
+    path = folder / "var/serve.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise GazetError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's var folder.") from None
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SiteLockedError("gazet serve" if alone else "gazet restore") from None
         yield
 
 

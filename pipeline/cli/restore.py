@@ -47,7 +47,7 @@ def restore(
     folder = folder_of(site)
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", fix="Make it, or name another one with --site.")
-    with app.folder_lock(folder):
+    with app.folder_lock(folder), app.serving(folder, alone=True):
         if job.unfinished(folder):
             done = job.finish(folder)
         elif replay:

@@ -41,7 +41,8 @@ def serve(
     from pipeline import app
     from pipeline.jobs.problems import noted
 
-    with logging_to_stderr(log_format) as log, stopping() as stop:
+    with logging_to_stderr(log_format) as log, stopping() as stop, contextlib.ExitStack() as held:
+        held.enter_context(app.serving(folder_of(site)))
         current = app.open_site(folder_of(site))
         log.about(lambda: current.settings)
         server = _server(lambda: current, lambda: datetime.now(UTC), log, listen)

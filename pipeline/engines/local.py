@@ -128,9 +128,9 @@ class LocalEngine:
         scheduler.add_job(self._beat, "interval", seconds=_TICK_SECONDS, next_run_time=datetime.now().astimezone(), **options)
         scheduler.start()
         self.stop.wait()
-        scheduler.shutdown(wait=False)
+        scheduler.shutdown(wait=True)  # the tick ends early now, and nobody else may work before it has
         for thread in list(self._beside.values()):
-            thread.join(_LAST_WORDS if thread.name == "deliver" else 0)
+            thread.join(_LAST_WORDS if thread.name in ("deliver", "notices") else 0)
 
     def _beat(self) -> None:
         """One tick of ``forever``: whatever happens in it, the next one comes."""

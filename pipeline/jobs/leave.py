@@ -12,7 +12,7 @@ from enum import StrEnum
 from pipeline.compose.links import UNSUBSCRIBE
 from pipeline.jobs.site import Site
 from pipeline.models import SubscriptionStatus
-from pipeline.store import subscribers
+from pipeline.store import record, subscribers
 from pipeline.store.subscribers import OPTED_OUT, Standing
 
 
@@ -54,7 +54,11 @@ def leave(site: Site, token: str, now: datetime, how: How) -> Left | None:
     """
     identity = site.links.identity(UNSUBSCRIBE, token)
     found = who(site, token)
-    if identity is None or found is None or found.gone or not found.feed:
+    if identity is None or found is None or found.gone:
+        return found
+    if not found.feed:
+        with site.store.write() as tx:  # a store that is restored once more may know who that is
+            record.note(tx, record.Left(identity, SubscriptionStatus.UNSUBSCRIBED, ""))
         return found
     with site.store.write() as tx:
         standing = subscribers.standing(tx, identity, take=True)

@@ -149,7 +149,9 @@ def _write(tx: Tx, site: Site, told: History, now: datetime) -> Replayed:
     labels = tuple(_remake(tx, site, one, now) for one in plan.editions)
     numbers = _keep_numbers(tx, plan)
     left, began = _end_and_begin(tx, plan, now)
-    rows.suppress(tx, plan.suppressions, now)
+    # Somebody unknown who left one feed still wants the others that this store knows.
+    here = {site.links.address_hash(address) for address in rows.active_addresses(tx)} - told.suppressions
+    rows.suppress(tx, [one for one in plan.suppressions if one not in here], now)
     _move_schedules(tx, plan.served)
     return Replayed(
         "",

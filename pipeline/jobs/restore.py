@@ -24,11 +24,12 @@ from pipeline.errors import BackupError, ConfigError, StoreError, UsageError
 from pipeline.jobs.backup import Manifest, read_backup
 from pipeline.jobs.replay import RUN, Replayed, Traces, backup_anchor, edition_anchor, replay
 from pipeline.jobs.site import Site
+from pipeline.models import SubscriptionStatus
 from pipeline.store import Store, bring_up_to_date, record, runs
 from pipeline.store.copy import Progress, copy_store, snapshot
 from pipeline.store.database import UNFINISHED, file_of, open_file, open_target, schema_state
-from pipeline.store.record import Became, Record
-from pipeline.store.replay import known_editions
+from pipeline.store.record import Became, Began, Left, Record
+from pipeline.store.replay import end_subscription, known_editions, still_waiting
 
 _SQLITE = b"SQLite format 3\0"
 _WORKSHOP = Path(UNFINISHED).parent
@@ -67,22 +68,33 @@ _PLANS: TypeAdapter[Restored] = TypeAdapter(Restored)
 
 
 def expect_newest(site: Site) -> None:
-    """Raises StoreError where the record tells of editions that the store does not know: an old copy was put in its place.
+    """Raises StoreError where the record knows more of what was sent than the store: an old copy was put in its place.
 
-    Looks at the end of the record alone, so it costs next to nothing.
+    Looks at the end of the record alone, so it costs next to nothing. Opt-outs that the store does not know are applied.
     """
-    told = {
-        fact.edition
-        for fact in record.newest_facts(site.settings.path(record.FOLDER))
-        if isinstance(fact, Became) and fact.status != "sending"
-    }
+    outcomes: dict[tuple[int, int], str] = {}
+    people: dict[int, Left | Began] = {}
+    for fact in record.newest_facts(site.settings.path(record.FOLDER)):
+        if isinstance(fact, Became):
+            outcomes |= {(fact.edition, one): fact.status for one in record.identities(fact)}
+        elif isinstance(fact, Left | Began):
+            people[fact.subscription] = fact
+    told = {edition for (edition, _), status in outcomes.items() if status != "sending"}
+    ended = {key for key, status in outcomes.items() if status in ("accepted", "failed")}
     with site.store.read() as tx:
-        missing = told - known_editions(tx, told)
-    if missing:
+        # A crash between the record and its COMMIT leaves such a delivery on the wire, never waiting.
+        older = bool(told - known_editions(tx, told)) or bool(ended & still_waiting(tx, told))
+    if older:
         raise StoreError(
             f"The store {site.store.where} is older than its record: it does not know what was sent last.",
             fix='Stop every Gazet of this site, then "gazet restore --replay" tells it; or, to begin anew, move var/record away.',
         )
+
+    left = {one: fact for one, fact in people.items() if isinstance(fact, Left)}
+    if left:
+        with site.store.write() as tx:
+            for one, fact in left.items():
+                end_subscription(tx, one, SubscriptionStatus(fact.status), datetime.now(UTC))
 
 
 def unfinished(folder: Path) -> bool:
@@ -151,7 +163,7 @@ def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
     store = open_file(workshop / "gazet.db")
     try:
         migrated = _migrate(store, wanted.file)
-        store.record = Record(workshop / "noted")
+        store.record = Record(workshop / "noted", beside=folder / record.FOLDER)
         site = wire(settings, store)
         anchor = backup_anchor(manifest.id) if manifest else edition_anchor(site)
         traces = Traces((folder / record.FOLDER, workshop / "record"), anchor)

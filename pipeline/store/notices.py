@@ -128,7 +128,8 @@ def recover(tx: Tx, is_dead: Callable[[str], bool | None], now: datetime) -> int
     sending = NoticeRow.status == DeliveryStatus.SENDING
     found = tx.execute(select(NoticeRow.id, NoticeRow.lease, NoticeRow.lease_until < clock).where(sending)).all()
     lost = [row[0] for row in found if (bool(row[2]) if (dead := is_dead(row[1])) is None else dead)]
-    values = {"status": DeliveryStatus.QUEUED, "next_at": None, "lease": "", "lease_until": None, "changed_at": now}
+    values: dict[str, Any] = {"status": DeliveryStatus.QUEUED, "next_at": None, "lease": "", "lease_until": None, "changed_at": now}
+    values["attempts"] = NoticeRow.attempts + 1
     values["reply"] = "the sending process ended while this was on the wire"
     return int(tx.execute(update(NoticeRow).where(NoticeRow.id.in_(lost), sending).values(values)).rowcount)
 

@@ -174,10 +174,15 @@ def options(notes: Notes | None) -> dict[str, Any]:
 
 
 class Record:
-    """The files of one site. Several processes may append: each line is one write to a file opened for appending."""
+    """The files of one site. Several processes may append: each line is one write to a file opened for appending.
 
-    def __init__(self, folder: Path) -> None:
+    ``beside`` is a record that is read before this one.
+    """
+
+    def __init__(self, folder: Path, beside: Path | None = None) -> None:
         self.folder = folder
+        self.beside = beside
+        self._day = self._file = ""
         self.address_hash: Callable[[str], str] = lambda address: ""  # noqa: ARG005
 
     def write(self, notes: Notes) -> bytes:
@@ -198,13 +203,20 @@ class Record:
             self._append(_encode({"void": _digest(line)}))
 
     def _append(self, line: bytes) -> None:
-        path = self.folder / f"{datetime.now(UTC):%Y-%m-%d}"
+        path = self.folder / self._file_of(f"{datetime.now(UTC):%Y-%m-%d}")
         try:
             append_lines(path, [line])
         except OSError as error:
             full = "Free some space on its disk" if error.errno in (28, 122) else "Correct the rights of that folder"
             fix = f"{full}; nothing was changed or sent that is not on record."
             raise StoreError(f"The record {path} cannot be written: {error.strerror}.", fix=fix) from error
+
+    def _file_of(self, day: str) -> str:
+        """Never an earlier file than the newest there is: the last word counts, also when a clock was ahead and is right again."""
+        if day != self._day:
+            newest = [found[-1] for folder in (self.folder, self.beside) if folder and (found := days(folder))]
+            self._day, self._file = day, max((day, self._file, *newest))
+        return self._file
 
 
 def append_lines(path: Path, lines: Sequence[bytes]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
 
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, SubscriptionStatus
-from pipeline.store import upsert
+from pipeline.store import runs, upsert
 from pipeline.store.database import Tx
 from pipeline.store.record import Became, note
 from pipeline.store.schema import (
@@ -73,6 +73,13 @@ def _parts(values: Iterable[T]) -> Iterator[list[T]]:
 def known_editions(tx: Tx, ids: Iterable[int]) -> set[int]:
     """Which of these the database has."""
     return {one for part in _parts(ids) for one in tx.execute(select(EditionRow.id).where(EditionRow.id.in_(part))).scalars()}
+
+
+def still_waiting(tx: Tx, editions: Iterable[int]) -> set[tuple[int, int]]:
+    """(edition, subscription) of the deliveries of these editions that are to be sent."""
+    waiting = DeliveryRow.status.in_((DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED))
+    query = select(DeliveryRow.edition_id, DeliveryRow.subscription_id).where(waiting)
+    return {(one, who) for part in _parts(editions) for one, who in tx.execute(query.where(DeliveryRow.edition_id.in_(part)))}
 
 
 def known_subscriptions(tx: Tx) -> set[int]:
@@ -296,11 +303,21 @@ def suppress(tx: Tx, hashes: Sequence[str], now: datetime) -> None:
         upsert.ignore(tx, SuppressionRow, part)
 
 
+def active_addresses(tx: Tx) -> Iterator[str]:
+    """The addresses of those who get a digest here."""
+    query = select(SubscriberRow.address).join(SubscriptionRow, SubscriptionRow.subscriber_id == SubscriberRow.id)
+    yield from tx.execute(query.where(SubscriptionRow.status == SubscriptionStatus.ACTIVE).distinct()).scalars()
+
+
 def drop_notices(tx: Tx, now: datetime) -> int:
     """Single mails that were waiting when the copy was made may have gone out since; none of them is sent."""
     waiting = NoticeRow.status.in_(OPEN_DELIVERIES)
     values = {"status": DeliveryStatus.CANCELLED, "reply": "dropped by a restore", "changed_at": now, "lease": "", "next_at": None}
-    return int(tx.execute(update(NoticeRow).where(waiting).values(values)).rowcount)
+    dropped = tx.execute(update(NoticeRow).where(waiting).values(values).returning(NoticeRow.kind, NoticeRow.created_at)).all()
+    for kind, made_at in dropped:
+        if kind == "alert" and made_at is not None:
+            runs.unmail(tx, made_at)  # what it said is new again
+    return len(dropped)
 
 
 def hold_sources(tx: Tx) -> int:

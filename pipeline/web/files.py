@@ -69,6 +69,6 @@ def _is_known(asked: Headers, etag: str, changed: datetime) -> bool:
         return given.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in given.split(",")}
     try:
         since = parsedate_to_datetime(asked.get("if-modified-since", ""))
-    except ValueError:
+        return changed <= (since if since.tzinfo else since.replace(tzinfo=UTC))
+    except (ValueError, TypeError, OverflowError, IndexError):
         return False
-    return changed <= (since if since.tzinfo else since.replace(tzinfo=UTC))

@@ -183,6 +183,52 @@ def plain(tmp_path: Path, web: WebServer) -> Iterator[Story]:
     told.world.close()
 
 
+def _put_back(told: Story, old: Path) -> None:
+    for path in (told.world.folder / "var").glob("gazet.db*"):
+        path.unlink()
+    shutil.copyfile(old, told.world.folder / "var/gazet.db")
+
+
+def test_an_old_store_that_knows_the_edition_but_not_that_it_was_sent_does_not_run(plain: Story, tmp_path: Path) -> None:
+    world, old = plain.world, tmp_path / "old.db"
+    world.news("Tweede", "2026-11-24T06:00")
+    operate.set_paused(world.site, "outbox", True)
+    world.run("2026-11-24T08:00")
+    world.close()
+    shutil.copyfile(world.folder / "var/gazet.db", old)
+    operate.set_paused(world.site, "outbox", False)
+    world.run("2026-11-24T08:10")
+    before = plain.count
+    world.close()
+    _put_back(plain, old)
+    assert gazet("resume", "outbox", site=world.folder).code == 0
+    refused = gazet("run", "--once", "--now", "2026-11-24T08:20", site=world.folder)
+    assert refused.code == 1
+    assert "is older than its record" in refused.err
+    assert "gazet restore --replay" in refused.err
+    assert plain.count == before
+
+
+def test_whoever_left_stays_away_from_an_old_store_too(plain: Story, tmp_path: Path) -> None:
+    world, old = plain.world, tmp_path / "old.db"
+    world.close()
+    shutil.copyfile(world.folder / "var/gazet.db", old)
+    people.unsubscribe(world.site, "bob@example.org", None, moment("2026-11-23T21:00"))
+    world.close()
+    _put_back(plain, old)
+    world.news("Tweede", "2026-11-24T06:00")
+    assert gazet("run", "--once", "--now", "2026-11-24T08:00", site=world.folder).code == 0
+    assert (len(plain.got["ann"]), len(plain.got["bob"])) == (2, 1)
+
+
+def test_a_restore_does_not_begin_while_the_web_is_served(plain: Story) -> None:
+    plain.world.close()
+    with app.serving(plain.world.folder), app.serving(plain.world.folder):
+        refused = gazet("restore", plain.backup, site=plain.world.folder)
+    assert refused.code == 1
+    assert "gazet serve" in refused.err
+
+
 def test_a_machine_that_was_set_back_holds_what_is_due_and_what_is_dropped_is_not_sent(plain: Story) -> None:
     """Store and record are of one moment, so that nothing shows it but what the operator says: --no-record."""
     folder = plain.world.folder
@@ -470,7 +516,8 @@ def test_a_restore_of_something_else_changes_nothing(plain: Story) -> None:
     assert gazet("restore", junk.with_name("nothing"), site=plain.world.folder).code == 2
     assert gazet("restore", site=plain.world.folder).code == 2
     after = {path: path.read_bytes() for path in plain.world.folder.rglob("*") if path.is_file()}
-    after.pop(plain.world.folder / "var/lock")
+    for lock in ("var/lock", "var/serve.lock"):
+        after.pop(plain.world.folder / lock)
     before.pop(plain.world.folder / "var/lock", None)
     assert after == before
 

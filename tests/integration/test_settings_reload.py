@@ -175,6 +175,18 @@ def test_a_bad_edit_changes_nothing_and_is_said_once_until_it_is_mended(running:
     assert world.got("ann@example.org")[2:] == [["Derde"]]
 
 
+def test_a_bad_edit_that_is_undone_is_mended(running: Running) -> None:
+    path = running.world.folder / "feeds/po.toml"
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    path.write_text("title = 5", encoding="utf-8")
+    running.tick("2026-11-22T08:00")
+    assert set(running.problems) == {"settings"}
+    aside.rename(path)
+    running.tick("2026-11-22T08:01")
+    assert running.problems == {}
+
+
 def test_a_file_that_an_editor_takes_away_for_a_moment_is_no_removed_feed(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from pipeline import app
 from pipeline.compose.links import WEB, Links
 from pipeline.models import SubscriptionStatus
-from pipeline.store import subscribers
+from pipeline.store import record, subscribers
 from pipeline.store.schema import new_id
 from tests.integration.command import gazet
 from tests.integration.ledger import RELAY, run_watched, sites
@@ -124,13 +124,16 @@ def test_a_token_that_was_not_made_for_this_leads_to_a_page_that_says_whom_to_wr
 
 
 def test_whoever_the_store_does_not_know_any_more_is_told_that_it_is_done(served):
-    link = "/unsubscribe/" + served.world.site.links.token("unsubscribe", new_id())
+    identity = new_id()
+    link = "/unsubscribe/" + served.world.site.links.token("unsubscribe", identity)
     before = dump(served.world)
     asked, done = served.get(link), served.post(link, ONE_CLICK)
     assert (asked.status, done.status) == (200, 200)
     assert "<button" in asked.text
     assert "Je bent afgemeld" in done.text
     assert dump(served.world) == before
+    kept = record.newest_facts(served.world.folder / "var/record")
+    assert record.Left(identity, "unsubscribed", "") in kept, "a store that is restored once more may know who that is"
 
 
 @pytest.mark.parametrize("word", ["bounced", "complained"])

@@ -244,6 +244,17 @@ def test_several_processes_append_without_tearing_each_other(tmp_path: Path) -> 
     assert all(line.facts for line in lines)
 
 
+def test_the_last_word_stands_last_also_when_a_clock_was_ahead_and_is_right_again(tmp_path: Path) -> None:
+    ours, staged = tmp_path / "record", tmp_path / "staged"
+    record.append_lines(ours / "2099-11-24", [b'{"t":"08:00:00.000000","facts":[["began",7,3]]}'])
+    for folder, beside in ((ours, None), (staged, ours)):
+        notes = record.Notes(str)
+        notes.facts = [Left(7, "unsubscribed", "")]
+        Record(folder, beside=beside).write(notes)
+        assert record.days(folder) == ["2099-11-24"]
+    assert record.newest_facts(ours)[-1] == Left(7, "unsubscribed", "")
+
+
 def test_the_newest_ninety_days_are_kept(tmp_path: Path) -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(95):
