@@ -53,7 +53,8 @@ def main() -> None:
 
 _NOTES = """\
 Rates are per second, so a ratio above 1 means that Gazet is faster. The sender is the lock-step one: each connection
-commits one claim and one outcome a message (SQLite, synchronous=FULL), which bounds it. The peers keep no account at all.
+commits one claim and one outcome a message (SQLite, synchronous=FULL), each behind a synced line of the
+record, which bounds it. The peers keep no account at all.
 """
 
 
