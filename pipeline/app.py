@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from pipeline import config
 from pipeline.compose.links import Links
@@ -240,13 +241,7 @@ def site_lock(settings: Settings) -> Iterator[None]:
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
     """The same for a folder whatever its store: a restore takes it. Raises SiteLockedError."""
-    path = folder / "var/lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise GazetError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's var folder.") from None
-    with file:
+    with _lock_file(folder / "var/lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -262,18 +257,20 @@ def serving(folder: Path, *, alone: bool = False) -> Iterator[None]:
 
     Raises SiteLockedError for a restore while somebody serves, and the other way round.
     """
-    path = folder / "var/serve.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise GazetError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's var folder.") from None
-    with file:
+    with _lock_file(folder / "var/serve.lock") as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SiteLockedError("gazet serve" if alone else "gazet restore") from None
         yield
+
+
+def _lock_file(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise GazetError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's var folder.") from None
 
 
 def _name_holder(lock: int) -> None:

@@ -19,6 +19,7 @@ from tests.integration.command import Ended, gazet, gazet_process
 from tests.integration.ledger import RELAY
 from tests.integration.running import Running
 from tests.integration.test_trust import RealRelay
+from tests.needs import missing
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer
 from tests.world import World
@@ -167,7 +168,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root may make a small disk here")
+        missing("only root may make a small disk here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -235,7 +236,7 @@ def real_relay() -> Iterator[SmtpServer]:
         with RealRelay(users={"u": "sesam"}) as server:
             yield server
     except PermissionError:
-        pytest.skip("only root may listen on port 587 here, and no other relay counts as a real one")
+        missing("only root may listen on port 587 here, and no other relay counts as a real one")
 
 
 def waits(world: World, label: str = "po/2026-11-24T08:00") -> bool:

@@ -294,8 +294,8 @@ def test_the_folder_of_a_backup_that_is_being_made_is_left_alone(
 
     monkeypatch.setattr(backup, "snapshot", meanwhile)
     write_backup(world.site, tmp_path / "kept.tar.gz", NOW)
-    read_backup(tmp_path / "kept.tar.gz")
-    read_backup(tmp_path / "other.tar.gz")
+    made = {read_backup(tmp_path / name).manifest.id for name in ("kept.tar.gz", "other.tar.gz")}
+    assert len(made) == 2, "both are whole"
 
 
 def test_a_full_disk_leaves_the_last_backup_and_says_what_to_do(world: World, tmp_path: Path) -> None:

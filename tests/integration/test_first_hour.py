@@ -22,6 +22,7 @@ from tests.crash.servers import HoldingServer
 from tests.integration.command import Ended, gazet_process
 from tests.integration.running import Running
 from tests.integration.test_trust import RealRelay
+from tests.needs import missing
 from tests.servers.dns import DnsServer
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer, closed_port
@@ -100,7 +101,7 @@ def relay() -> Iterator[Relay]:
         with Relay() as server:
             yield server
     except PermissionError:
-        pytest.skip("only root may listen on port 587 here, and no other relay counts as a real one")
+        missing("only root may listen on port 587 here, and no other relay counts as a real one")
 
 
 class Operator:

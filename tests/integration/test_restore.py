@@ -76,6 +76,13 @@ class Story:
         assert self.got["dora"] == [["Eerste"], ["Tussen"], ["Derde", "Tweede"]]
         world.close()
 
+    def open_unsent(self) -> None:
+        """Tuesday's edition is opened, and nothing of it is sent yet."""
+        self.world.news("Tweede", "2026-11-24T06:00")
+        operate.set_paused(self.world.site, "outbox", True)
+        self.world.run("2026-11-24T08:00")
+        operate.set_paused(self.world.site, "outbox", False)
+
     @property
     def got(self) -> dict[str, list[list[str]]]:
         """Which items each person got, mail by mail."""
@@ -254,10 +261,7 @@ def test_a_machine_that_was_set_back_holds_what_is_due_and_what_is_dropped_is_no
 def test_an_edition_that_was_lost_half_sent_is_held_and_its_items_can_come_in_the_next_digest(plain: Story) -> None:
     """The relay stops taking mail after the first one: what was not sent is known by name, though the bytes are gone."""
     world = plain.world
-    world.news("Tweede", "2026-11-24T06:00")
-    operate.set_paused(world.site, "outbox", True)
-    world.run("2026-11-24T08:00")
-    operate.set_paused(world.site, "outbox", False)
+    plain.open_unsent()
     with world.site.store.write() as tx:
         edition = operate.find_edition(tx, LOST)
         taken = deliveries.claim(tx, edition.id, relay="outbox", lease="lost", now=moment("2026-11-24T08:00"))
@@ -287,10 +291,7 @@ def test_an_edition_that_was_lost_half_sent_is_held_and_its_items_can_come_in_th
 def test_a_delivery_that_was_on_the_wire_when_the_store_was_lost_is_not_sent_again(plain: Story) -> None:
     """Queued in the backup, claimed after it, and nobody knows more."""
     world = plain.world
-    world.news("Tweede", "2026-11-24T06:00")
-    operate.set_paused(world.site, "outbox", True)
-    world.run("2026-11-24T08:00")
-    operate.set_paused(world.site, "outbox", False)
+    plain.open_unsent()
     write_backup(world.site, plain.backup, moment("2026-11-24T08:01"))
     with world.site.store.write() as tx:
         edition = operate.find_edition(tx, LOST)
@@ -325,10 +326,7 @@ def test_a_restore_of_a_backup_that_was_made_after_a_restore_holds_what_was_held
 
 def test_a_remade_edition_stays_unsendable_through_another_restore(plain: Story) -> None:
     world = plain.world
-    world.news("Tweede", "2026-11-24T06:00")
-    operate.set_paused(world.site, "outbox", True)
-    world.run("2026-11-24T08:00")
-    operate.set_paused(world.site, "outbox", False)
+    plain.open_unsent()
     assert plain.restore().code == 1
     write_backup(world.site, plain.backup, moment("2026-11-24T10:05"))
     assert plain.restore(at="2026-11-24T10:10").code == 1

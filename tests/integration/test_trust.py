@@ -23,6 +23,7 @@ from pipeline.models import DeliveryStatus
 from pipeline.store import runs
 from pipeline.store.schema import Base
 from tests.integration.command import Ended, gazet, gazet_process
+from tests.needs import missing
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer, closed_port
 from tests.world import World
@@ -48,7 +49,7 @@ def relay() -> Iterator[SmtpServer]:
         with RealRelay(users={"u": "sesam"}) as server:
             yield server
     except PermissionError:
-        pytest.skip("only root may listen on port 587 here, and no other relay counts as a real one")
+        missing("only root may listen on port 587 here, and no other relay counts as a real one")
 
 
 def relay_toml(server: SmtpServer, password: str = "sesam") -> str:
