@@ -10,7 +10,7 @@ Times are aware UTC datetimes; a ``seq`` is an item's number in one feed, from 1
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -88,6 +88,14 @@ OPEN_DELIVERIES = (DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus
 """An edition with none of these is finished."""
 
 
+class Confidence(StrEnum):
+    """How sure a date is: written for machines, one clear reading, or a reading that filled a gap (a year, a century)."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    GUESSED = "guessed"
+
+
 class Precision(StrEnum):
     """Whether a date was read with a time of day. ``day``: 12:00 in the source's zone, shown without a time."""
 
@@ -97,12 +105,13 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadDate:
-    """A date as read: the moment (UTC), its precision, the text it came from and the rule that read it."""
+    """A date as read: the moment (UTC), its precision, the text it came from, the rule that read it, and how sure it is."""
 
     at: datetime
     precision: Precision
     text: str
     rule: str
+    confidence: Confidence = Confidence.CERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +159,33 @@ class ParsedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class PollHints:
+    """What a document itself says of how often to ask for it (RSS 2.0 ``ttl``, ``skipHours``, ``skipDays``; RSS 1.0 syndication).
+
+    ``at_least`` None: nothing said. Hours are UTC, 0–23; days 0 (Monday) – 6.
+    """
+
+    at_least: timedelta | None = None
+    skip_hours: frozenset[int] = frozenset()
+    skip_days: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Another way to read the news of a page: where it is, how it is read, and why one may think so ("the page links to it")."""
+
+    kind: SourceKind
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedSource:
     """What one document yielded: its items in the order found, the rule that found them, and remarks for a person.
 
     ``skipped`` names entries that were left out and why; an empty ``items`` always comes with a reason in ``rule``.
+    ``structured``: the page describes its news itself (schema.org). ``next_page``: where its listing goes on. ``links``: all
+    addresses that a page links to. ``offers``: other ways to read it, best first. ``children``: further sitemaps of an index.
     """
 
     kind: SourceKind
@@ -162,6 +194,12 @@ class ParsedSource:
     title: str = ""
     language: str = ""
     skipped: tuple[str, ...] = ()
+    structured: bool = False
+    hints: PollHints = PollHints()
+    next_page: str = ""
+    links: frozenset[str] = frozenset()
+    offers: tuple[Offer, ...] = ()
+    children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +208,7 @@ class CandidateItem:
 
     ``keys`` are its identities at this source, strongest first (``guid:…``, ``url:…``); ``url`` is absolute http(s) or
     empty; ``summary`` is plain text without "[…]" or "Lees meer"; ``content_html`` is sanitised; ``content_hash`` changes
-    when a reader would see a change.
+    when a reader would see a change. ``doubt`` says why a date that the source gives was not believed.
     """
 
     keys: tuple[str, ...]
@@ -187,6 +225,7 @@ class CandidateItem:
     attachments: tuple[Attachment, ...]
     language: str
     content_hash: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

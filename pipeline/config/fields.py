@@ -180,6 +180,27 @@ def _private_hosts(value: object) -> object:
     raise ValueError('should be true, or a list such as ["127.0.0.1", "intranet.example.org:8080", "10.0.0.0/8"]')
 
 
+def _words(value: object) -> object:
+    """One text is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _wanted(values: tuple[str, ...]) -> tuple[str, ...]:
+    import regex
+
+    for value in values:
+        if not _plain(value).strip():
+            raise ValueError("an empty text fits everything: leave the key out")
+        if len(value) > 500:
+            raise ValueError("is longer than 500 characters")
+        if len(value) > 2 and value.startswith("/") and value.endswith("/"):
+            try:
+                regex.compile(value[1:-1])
+            except regex.error as error:
+                raise ValueError(f'"{value}" is not a regular expression: {error}') from None
+    return values
+
+
 def _optional(check: Any) -> Any:
     return lambda value: check(value) if value else ""
 
@@ -192,6 +213,8 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 RelayTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=10), "10m"))]
 PollInterval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(days=7), "7d"))]
+ReadTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=5), "5m"))]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_wanted)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
@@ -28,12 +28,14 @@ from pipeline.config.fields import (
     PrivateHosts,
     PublicUrl,
     Rate,
+    ReadTimeout,
     RelayTimeout,
     SecretUrl,
     Slug,
     StoreUrl,
     Title,
     Weekday,
+    Words,
     Zone,
 )
 from pipeline.config.watch import Fingerprint
@@ -108,10 +110,15 @@ class RelaySettings(Section):
 
 
 class CollectSettings(Section):
-    """Limits of every outgoing request; ``allow`` names private hosts, host:port pairs and networks that may be read."""
+    """Limits of every outgoing request; ``allow`` names private hosts, host:port pairs and networks that may be read.
+
+    ``spacing``: the least time between two requests to one host. ``read_timeout``: how long one document may take to read.
+    """
 
     allow: PrivateHosts = ()
+    spacing: Duration = timedelta(seconds=1)
     timeout: Duration = timedelta(seconds=30)
+    read_timeout: ReadTimeout = timedelta(seconds=20)
     max_bytes: Annotated[StrictInt, Field(ge=1024, le=100_000_000)] = 10_000_000
     max_items: Annotated[StrictInt, Field(ge=1, le=10_000)] = 500
 
@@ -148,21 +155,55 @@ class PageSettings(Section):
     image: OptionalSelector = ""
 
 
+class Condition(Section):
+    """What an item must be like; all keys that are given must fit, of a list any one.
+
+    A text is looked for as words, without regard to case; ``/…/`` is a regular expression.
+    """
+
+    title: Words = ()
+    text: Words = ()
+    category: Words = ()
+    author: Words = ()
+    language: Words = ()
+    older_than: Duration | None = None
+    newer_than: Duration | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        if not self.model_fields_set & set(Condition.model_fields):
+            raise ValueError("says nothing: give title, text, category, author, language, older_than or newer_than")
+        return self
+
+
+class TopicSettings(Section):
+    """A topic and what belongs to it; without a condition every item of the source does."""
+
+    name: Annotated[Plain, Field(min_length=1, max_length=80)]
+    title: Words = ()
+    text: Words = ()
+    category: Words = ()
+
+
 class SourceSettings(Section):
-    """One upstream place. Language and zone default to the feed's and the site's; ``every`` is the polling interval."""
+    """One upstream place. Language and zone default to the feed's and the site's; ``every`` is the polling interval.
+
+    ``pages``: how many pages of a listing are read. ``full_text``: the article behind each teaser is fetched, too.
+    """
 
     url: HttpUrl
     kind: SourceKind = SourceKind.AUTO
     language: OptionalLanguage = ""
     timezone: OptionalZone = ""
     every: PollInterval = timedelta(hours=1)
+    pages: Annotated[StrictInt, Field(ge=1, le=20)] = 1
+    full_text: StrictBool = False
+    robots: StrictBool = True
+    guard: StrictBool = True
     page: PageSettings = PageSettings()
-
-    @model_validator(mode="after")
-    def _known_kind(self) -> SourceSettings:
-        if self.kind in (SourceKind.WORDPRESS, SourceKind.SITEMAP):
-            raise ValueError(f'kind "{self.kind}" cannot be read yet: use "auto", "feed" or "page"')
-        return self
+    include: tuple[Condition, ...] = ()
+    exclude: tuple[Condition, ...] = ()
+    topic: tuple[TopicSettings, ...] = ()
 
 
 class PublishSettings(Section):

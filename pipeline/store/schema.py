@@ -121,6 +121,9 @@ class SourceRow(Base):
     """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte.
 
     ``hold_next``: what the next collect finds new is held, for after a restore it may have been mailed already.
+    ``way_…``: how ``kind = "auto"`` found that it is best read. ``moved_to`` since ``moved_at``: where all permanent redirects
+    led. ``why``: the reason for ``next_poll_at``. ``whole_at``: the last unconditional request; ``repeats``: how often in a row
+    a conditional request was answered with the same bytes, ``body_hash``, all the same. ``hints`` as in ``PollHints``.
     """
 
     __tablename__ = "sources"
@@ -136,7 +139,40 @@ class SourceRow(Base):
     collected_at: Mapped[datetime | None]
     next_poll_at: Mapped[datetime | None]
     hold_next: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    way_kind: Mapped[str] = mapped_column(String(16), default="", server_default=_EMPTY)
+    way_url: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    way_reason: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    way_at: Mapped[datetime | None]
+    moved_to: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    moved_at: Mapped[datetime | None]
+    why: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
+    whole_at: Mapped[datetime | None]
+    body_hash: Mapped[str] = mapped_column(String(64), default="", server_default=_EMPTY)
+    repeats: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    hints: Mapped[dict[str, Any] | None]
     __table_args__ = (_one_of("state", SourceState),)
+
+
+class PollRow(Base):
+    """One request to a source: what it answered and what was found; the newest few of each source are kept.
+
+    ``outcome``: read, same (the same bytes or 304), held, failed. ``dated``: how many of ``found`` have a date.
+    ``fingerprint``: of the identities found, ``titles``: how many different ones.
+    """
+
+    __tablename__ = "polls"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"))
+    at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(8))
+    status: Mapped[int] = mapped_column(Integer, default=0)
+    found: Mapped[int] = mapped_column(Integer, default=0)
+    new: Mapped[int] = mapped_column(Integer, default=0)
+    dated: Mapped[int] = mapped_column(Integer, default=0)
+    titles: Mapped[int] = mapped_column(Integer, default=0)
+    newest_at: Mapped[datetime | None]
+    fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    __table_args__ = (Index("ix_polls_source", "source_id", "id"),)
 
 
 class FeedSourceRow(Base):
@@ -164,6 +200,9 @@ class ItemRow(Base):
     published_at: Mapped[datetime]
     published_precision: Mapped[str] = mapped_column(String(8))
     date_text: Mapped[str] = mapped_column(Text)
+    date_rule: Mapped[str] = mapped_column(String(32), default="", server_default=_EMPTY)
+    date_confidence: Mapped[str] = mapped_column(String(8), default="", server_default=_EMPTY)
+    date_doubt: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
     updated_at: Mapped[datetime]
     first_seen_at: Mapped[datetime]
     authors: Mapped[list[Any]]
@@ -186,6 +225,65 @@ class ItemOriginRow(Base):
     source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"), primary_key=True)
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), index=True)
+
+
+class MergeRow(Base):
+    """An entry that was taken for a known item by another key than its strongest, or for one of another source; undoable.
+
+    ``candidate``: the entry as it was then; ``other_id``: the item that undoing made of it.
+    """
+
+    __tablename__ = "merges"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), index=True)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"))
+    keys: Mapped[list[Any]]
+    reason: Mapped[str] = mapped_column(Text)
+    candidate: Mapped[dict[str, Any] | None]
+    at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    other_id: Mapped[int | None] = mapped_column(Id, ForeignKey("items.id"))
+
+
+class VersionRow(Base):
+    """How an item read before it was changed at ``until``; 1 is the oldest."""
+
+    __tablename__ = "item_versions"
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    until: Mapped[datetime]
+    url: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    summary: Mapped[str] = mapped_column(Text)
+    content_html: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+
+
+class LikenessRow(Base):
+    """Where to look for near-duplicates: items of other sources that share a ``band`` may tell the same story."""
+
+    __tablename__ = "likenesses"
+    band: Mapped[str] = mapped_column(String(24), primary_key=True)
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), primary_key=True)
+    __table_args__ = (Index("ix_likenesses_item", "item_id"),)
+
+
+class ArticleRow(Base):
+    """The article behind an item's teaser: ``waiting`` to be fetched, ``read``, or ``failed`` for good with a reason.
+
+    What is read here stays when the source's listing changes: ``content`` holds the item's columns that it gave.
+    """
+
+    __tablename__ = "articles"
+    item_id: Mapped[int] = mapped_column(Id, ForeignKey("items.id"), primary_key=True)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"))
+    state: Mapped[str] = mapped_column(String(8))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_at: Mapped[datetime | None]
+    fetched_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    content: Mapped[dict[str, Any] | None]
+    __table_args__ = (Index("ix_articles_waiting", "source_id", "item_id", **_only("state = 'waiting'")),)
 
 
 class FeedItemRow(Base):
