@@ -246,6 +246,24 @@ class ItemUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a document says: as parsed, as candidates that pass the source's conditions, and what was left out and why."""
+
+    parsed: ParsedSource
+    candidates: tuple[CandidateItem, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a source is read: of which kind what is behind ``url`` is, and why this way was taken."""
+
+    kind: SourceKind
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectPlan:
     """What a collect is going to write. ``new`` is oldest first, so that numbers follow time."""
 

@@ -163,15 +163,15 @@ def collect(
     """
     from pipeline.jobs import lines
     from pipeline.jobs.collect_source import collect_source
-    from pipeline.store import feeds
+    from pipeline.store import sources
 
     with _working(site) as opened:
         slugs = _slugs(opened, feed)
         with opened.store.read() as tx:
-            sources = [source for source in feeds.sources(tx) if set(slugs) & set(source.feeds)]
+            wanted = [source for source in sources.sources(tx) if set(slugs) & set(source.feeds)]
         clock = clock_of(opened.settings, now)
         results = []
-        for source in sources:
+        for source in wanted:
             results.append(collect_source(opened, source, clock()))
             if not as_json:
                 (warn if results[-1].problem else say)(lines.collected(results[-1]))

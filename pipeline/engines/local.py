@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
@@ -34,13 +35,16 @@ from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import Swept, sweep
 from pipeline.store import runs
-from pipeline.store.feeds import SourceRecord
+from pipeline.store.sources import SourceRecord
 from pipeline.store.runs import ProblemRecord
 
 T = TypeVar("T")
 
-_COLLECTS = 8
+_COLLECTS = 32
+"""Threads that mostly wait: that many sources may hang before another one has to wait for them."""
+_COLLECTS_OF_ONE_HOST = 2
 _WAIT_FOR_COLLECTS = 60.0
+_LOOK_FOR_MORE_SECONDS = 5.0
 _TICK_SECONDS = 20
 _LAST_WORDS = 10.0
 _LOOK_UP_SECONDS = 0.5
@@ -98,7 +102,7 @@ class LocalEngine:
         self.stop = stop
         self.say = say
         self.progress = progress
-        self._workers: Workers[Collected] = Workers(_COLLECTS, "collect")
+        self._workers: Workers[Collected] = Workers(_COLLECTS, "collect", per_host=_COLLECTS_OF_ONE_HOST)
         self._collecting: dict[int, Future[Collected]] = {}
         self._beside: dict[str, threading.Thread] = {}
         self._pinged = -_BETWEEN_PINGS
@@ -205,23 +209,33 @@ class LocalEngine:
 
     def _collect(self, report: TickReport) -> None:
         """Collect what is due; a source that takes longer goes on beside the tick and is not begun a second time."""
-        now = self.clock()
-        begun = []
-        for source in due.due_sources(self.site, now):
-            earlier = self._collecting.get(source.id)
-            if earlier is None or earlier.done():
-                job = functools.partial(self._collect_one, source, now, report.problems)
-                self._collecting[source.id] = self._workers.submit(job)
-                begun.append(self._collecting[source.id])
-        for result in self._finished(begun):
+        begun = self._begin(report)
+        for result in self._finished(begun, report):
             report.collected.append(result)
             self._say("" if result.problem else lines.collected(result))
 
-    def _finished(self, begun: list[Future[Collected]]) -> list[Collected]:
-        """The results, in the order begun, of what ends in time and before ``stop``."""
-        end, pending = time.monotonic() + _WAIT_FOR_COLLECTS, set(begun)
+    def _begin(self, report: TickReport) -> list[Future[Collected]]:
+        """Hand every source that is due to a thread, unless it is with one already."""
+        now = self.clock()
+        self._collecting = {source_id: future for source_id, future in self._collecting.items() if not future.done()}
+        begun = []
+        for source in due.due_sources(self.site, now, without=self._collecting.keys()):
+            job = functools.partial(self._collect_one, source, now, report.problems)
+            self._collecting[source.id] = self._workers.submit(job, urlsplit(source.url).netloc)
+            begun.append(self._collecting[source.id])
+        return begun
+
+    def _finished(self, begun: list[Future[Collected]], report: TickReport) -> list[Collected]:
+        """The results, in the order begun, of what ends in time and before ``stop``.
+
+        While a slow one is waited for, others that become due are begun: the source that hangs delays only itself.
+        """
+        end, pending, look = time.monotonic() + _WAIT_FOR_COLLECTS, set(begun), time.monotonic() + _LOOK_FOR_MORE_SECONDS
         while pending and not self.stop.is_set() and (left := end - time.monotonic()) > 0:
             _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS), return_when=FIRST_COMPLETED)
+            if pending and time.monotonic() >= look:
+                more = self._begin(report)
+                begun, pending, look = [*begun, *more], pending | set(more), time.monotonic() + _LOOK_FOR_MORE_SECONDS
         return [future.result() for future in begun if future.done()]
 
     def _collect_one(self, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:

@@ -1,43 +1,68 @@
-"""A few daemon threads that take work from one queue."""
+"""A few daemon threads that take work from one queue, few at a time for one host."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Workers(Generic[T]):
-    """At most ``count`` jobs at a time; the others wait their turn.
+    """At most ``count`` jobs at a time and ``per_host`` of one host; the others wait, and hold up no job of another host.
 
     A ThreadPoolExecutor would do but for its end: Python joins its threads at exit, so a source that hangs would hold up
     SIGTERM for as long as it likes. What these were doing when the process ends was no finished transaction.
     """
 
-    def __init__(self, count: int, name: str) -> None:
-        self._queue: SimpleQueue[tuple[Future[T], Callable[[], T]]] = SimpleQueue()
+    def __init__(self, count: int, name: str, *, per_host: int) -> None:
         self._count = count
         self._name = name
-        self._threads: list[threading.Thread] = []
+        self._per_host = per_host
+        self._waiting: dict[str, deque[tuple[Future[T], Callable[[], T]]]] = {}
+        self._busy: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._threads = 0
+        self._idle = 0
 
-    def submit(self, job: Callable[[], T]) -> Future[T]:
+    def submit(self, job: Callable[[], T], host: str) -> Future[T]:
         """The future result of the job; an exception of the job is raised by ``result()``."""
         future: Future[T] = Future()
-        self._queue.put((future, job))
-        if len(self._threads) < self._count:
-            thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        with self._changed:
+            self._waiting.setdefault(host, deque()).append((future, job))
+            if not self._idle and self._threads < self._count:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+            self._changed.notify()
         return future
 
     def _work(self) -> None:
         while True:
-            future, job = self._queue.get()
+            host, future, job = self._take()
             try:
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
+            with self._changed:
+                self._busy[host] -= 1
+                self._changed.notify()
+
+    def _take(self) -> tuple[str, Future[T], Callable[[], T]]:
+        with self._changed:
+            while (host := self._free_host()) is None:
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            jobs = self._waiting[host]
+            future, job = jobs.popleft()
+            if not jobs:
+                del self._waiting[host]
+            self._busy[host] += 1
+            return host, future, job
+
+    def _free_host(self) -> str | None:
+        """The host whose jobs have waited longest among those that may take one more."""
+        return next((host for host in self._waiting if self._busy[host] < self._per_host), None)

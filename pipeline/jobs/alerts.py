@@ -14,7 +14,7 @@ from pipeline.jobs.notices import ALERT, post
 from pipeline.jobs.open_edition import sender_of
 from pipeline.jobs.site import Site
 from pipeline.models import SourceState
-from pipeline.store import Tx, feeds, notices, runs
+from pipeline.store import Tx, notices, runs, sources
 from pipeline.store.runs import ProblemRecord
 
 _A_DAY = timedelta(days=1)
@@ -59,7 +59,7 @@ def _new(tx: Tx, relay: str, now: datetime) -> list[ProblemRecord]:
 def _patience(tx: Tx, one: ProblemRecord) -> timedelta:
     """A source that is gone for good does not heal by waiting."""
     kind, _, name = one.key.partition(":")
-    gone = kind == "source" and any(source.url == name and source.state is SourceState.GONE for source in feeds.sources(tx))
+    gone = kind == "source" and any(source.url == name and source.state is SourceState.GONE for source in sources.sources(tx))
     return timedelta(0) if gone else _PATIENCE.get(kind, _USUAL_PATIENCE)
 
 

@@ -17,7 +17,7 @@ from pipeline.http import Fetched
 from pipeline.jobs.site import Site
 from pipeline.models import CandidateItem, CollectPlan, ItemStatus, KnownItem, ParsedSource
 from pipeline.store import Tx, feeds, items, runs
-from pipeline.store.feeds import SourceRecord
+from pipeline.store.sources import SourceRecord
 
 _LONGEST_WAIT = timedelta(hours=24)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,15 +10,15 @@ from pipeline.jobs import open_edition
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import EditionStatus
-from pipeline.store import editions, feeds, runs
-from pipeline.store.feeds import SourceRecord
+from pipeline.store import editions, feeds, runs, sources
+from pipeline.store.sources import SourceRecord
 
 
-def due_sources(site: Site, now: datetime) -> list[SourceRecord]:
-    """Sources to be collected, after the rows that the settings imply were made."""
+def due_sources(site: Site, now: datetime, without: Collection[int] = ()) -> list[SourceRecord]:
+    """Sources to be collected but those ``without`` (ids), after the rows that the settings imply were made."""
     with site.store.write() as tx:
         name_feeds(tx, site)
-        return [] if feeds.site_paused(tx) else feeds.due_sources(tx, now)
+        return [] if feeds.site_paused(tx) else sources.due_sources(tx, now, without)
 
 
 def due_feeds(site: Site) -> list[str]:

@@ -14,10 +14,10 @@ from pipeline.jobs import operate, trust
 from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, subscribers
+from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, sources, subscribers
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
-from pipeline.store.feeds import SourceRecord
+from pipeline.store.sources import SourceRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
 from pipeline.store.subscribers import SubscriptionRecord
 
@@ -122,7 +122,7 @@ def status(site: Site, is_running: Callable[[str], bool | None] = lambda _: None
             last_tick=last,
             running=is_running(last.process) if last else None,
             standing=bool(ended and ended.detail.get("standing")),
-            sources=tuple(feeds.sources(tx)),
+            sources=tuple(sources.sources(tx)),
             feeds=tuple(_feed(tx, slug, people.get(slug, {})) for slug in known_feeds(site, tx)),
             open_editions=tuple(_edition(tx, one, is_running) for one in editions.open_editions(tx, *_STILL_OPEN)),
             editions=tuple(_edition(tx, edition) for edition in editions.latest(tx, _LATEST)),

@@ -1,20 +1,16 @@
-"""Feeds and their sources as rows: what the settings name, what was collected, what is published."""
+"""Feeds as rows: what the settings name, what is published, what rests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import and_, select, update
 
-from pipeline.models import SourceState
 from pipeline.store import upsert
 from pipeline.store.database import Tx
 from pipeline.store.schema import FeedRow, FeedSourceRow, SiteRow, SourceRow
-
-_LONGEST_WAIT = timedelta(days=8)
-"""No poll is ever put off for longer (``every`` and Retry-After end at a week): such a row is of a clock that was ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +23,6 @@ class FeedState:
     input_hash: str
     written_hash: str
     changed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """What the store knows of a source; ``feeds`` are the slugs that read it now."""
-
-    id: int
-    url: str
-    state: SourceState
-    reason: str
-    rule: str
-    etag: str
-    last_modified: str
-    settings_hash: str
-    failures: int
-    collected_at: datetime | None
-    next_poll_at: datetime | None
-    hold_next: bool
-    feeds: tuple[str, ...]
 
 
 def name_in_settings(tx: Tx, sources_by_feed: dict[str, tuple[str, ...]]) -> None:
@@ -131,82 +108,6 @@ def set_site_paused(tx: Tx, paused: bool) -> None:
     tx.execute(update(SiteRow).values(paused=paused))
 
 
-def sources(tx: Tx, slug: str | None = None) -> list[SourceRecord]:
-    """The sources in force, of one feed or of all, by id."""
-    query = select(FeedSourceRow.source_id, FeedSourceRow.feed).where(FeedSourceRow.active)
-    readers: dict[int, list[str]] = {}
-    for source_id, feed in tx.execute(query.order_by(FeedSourceRow.feed)):
-        readers.setdefault(source_id, []).append(feed)
-    columns = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields__ if name != "feeds"]
-    rows = tx.execute(select(*columns).where(SourceRow.id.in_(readers)).order_by(SourceRow.id))
-    records = [_record(row, readers[row.id]) for row in rows]
-    return [record for record in records if slug is None or slug in record.feeds]
-
-
-def _record(row: object, feeds: Iterable[str]) -> SourceRecord:
-    values = {name: getattr(row, name) for name in SourceRecord.__dataclass_fields__ if name != "feeds"}
-    values["state"] = SourceState(values["state"])
-    return SourceRecord(**values, feeds=tuple(feeds))
-
-
-def due_sources(tx: Tx, now: datetime) -> list[SourceRecord]:
-    """Sources to be polled now: neither paused nor gone, and not only read by paused feeds."""
-    resting = paused(tx)
-    return [
-        record
-        for record in sources(tx)
-        if record.state in (SourceState.OK, SourceState.ATTENTION)
-        and (record.next_poll_at is None or not now < record.next_poll_at <= now + _LONGEST_WAIT)
-        and not resting.issuperset(record.feeds)
-    ]
-
-
-def record_answer(
-    tx: Tx, source_id: int, *, now: datetime, next_poll_at: datetime, etag: str, last_modified: str, settings_hash: str = ""
-) -> None:
-    """The source answered and could be read (or had not changed: then ``settings_hash`` stays)."""
-    values = {"etag": etag, "last_modified": last_modified, "collected_at": now, "next_poll_at": next_poll_at}
-    if settings_hash:
-        values["settings_hash"] = settings_hash
-    tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(values))
-
-
-def set_rule(tx: Tx, source_id: int, rule: str) -> None:
-    """How the source was read the last time, for ``gazet status``."""
-    tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(rule=rule, state=SourceState.OK, reason="", failures=0))
-
-
-def recovered(tx: Tx, source_id: int) -> None:
-    """A source that failed answers again, with what it said the last time."""
-    query = update(SourceRow).where(SourceRow.id == source_id, SourceRow.failures > 0)
-    tx.execute(query.values(state=SourceState.OK, reason="", failures=0))
-
-
-def record_failure(tx: Tx, source: SourceRecord, *, reason: str, gone: bool, now: datetime, again: timedelta) -> None:
-    """The source needs attention; its items stay as they are."""
-    state = SourceState.GONE if gone else SourceState.ATTENTION
-    values = {"state": state, "reason": reason, "failures": source.failures + 1, "next_poll_at": now + again}
-    tx.execute(update(SourceRow).where(SourceRow.id == source.id).values(values))
-
-
-def lock_source(tx: Tx, source_id: int) -> None:
-    """Two processes that collect the same source write one after the other, and the second knows what the first found."""
-    tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
-
-
 def orphans(tx: Tx, slugs: Iterable[str]) -> list[str]:
     """Feeds that have run but are not among these: their file is gone."""
     return list(tx.execute(select(FeedRow.slug).where(FeedRow.slug.not_in(list(slugs))).order_by(FeedRow.slug)).scalars())
-
-
-def first_collect(tx: Tx, slug: str, source_id: int) -> bool:
-    """Whether this feed has never read this source with success."""
-    query = select(FeedSourceRow.collected_at).where(FeedSourceRow.feed == slug, FeedSourceRow.source_id == source_id)
-    return tx.execute(query).scalar_one() is None
-
-
-def mark_collected(tx: Tx, source_id: int, now: datetime) -> None:
-    """Every feed that reads this source has had its first collect."""
-    pairs = update(FeedSourceRow).where(FeedSourceRow.source_id == source_id, FeedSourceRow.collected_at.is_(None))
-    tx.execute(pairs.where(FeedSourceRow.active).values(collected_at=now))
-    tx.execute(update(SourceRow).where(SourceRow.id == source_id, SourceRow.hold_next).values(hold_next=False))

@@ -22,7 +22,7 @@ from pipeline.models import (
     Stage,
     SubscriptionStatus,
 )
-from pipeline.store import Store, Tx, deliveries, editions, feeds, items, new_id, subscribers
+from pipeline.store import Store, Tx, deliveries, editions, feeds, items, new_id, sources, subscribers
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import NewEdition, NewVariant
 from pipeline.store.schema import SubscriberRow, SubscriptionRow
@@ -70,12 +70,12 @@ def candidate(number: int = 1, **changes: Any) -> CandidateItem:
 def add_feed(tx: Tx, slug: str = "po", url: str = SOURCE) -> int:
     """A feed with one source; returns the source's id."""
     feeds.name_in_settings(tx, {slug: (url,)})
-    return feeds.sources(tx, slug)[0].id
+    return sources.sources(tx, slug)[0].id
 
 
 def add_items(tx: Tx, numbers: Sequence[int], *, slug: str = "po", mailed: bool = True) -> list[int]:
     """Released items with the next numbers of the feed; returns their ids."""
-    source = feeds.sources(tx, slug)[0]
+    source = sources.sources(tx, slug)[0]
     made = [items.add(tx, source.id, source.url, candidate(n), status=ItemStatus.RELEASED, now=NOW) for n in numbers]
     items.release(tx, slug, made, set(made) if mailed else set(), NOW)
     return made

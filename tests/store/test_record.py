@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
 from pipeline.models import DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Store, deliveries, editions, feeds, items, record, subscribers
+from pipeline.store import Store, deliveries, editions, feeds, items, record, sources, subscribers
 from pipeline.store.record import Became, Began, EditionOpened, Fact, Left, Mark, Numbered, Queued, Record, Suppressed
 from tests.store.builders import (
     ACCEPTED,
@@ -122,7 +122,7 @@ def test_whoever_leaves_is_on_record_by_identity_and_keyed_hash_alone(store: Sto
 def test_an_address_of_an_item_with_an_at_sign_is_kept_and_looks_like_none(store: Store) -> None:
     with store.write() as tx:
         add_feed(tx)
-        source = feeds.sources(tx)[0]
+        source = sources.sources(tx)[0]
         strange = candidate(url="https://www.example.org/@redactie/1?to=ann@example.org")
         made = items.add(tx, source.id, source.url, strange, status=ItemStatus.RELEASED, now=NOW)
         items.release(tx, "po", [made], {made}, NOW)

@@ -13,8 +13,9 @@ from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
 from pipeline.jobs.trust import served_at
 from pipeline.models import SourceState
-from pipeline.store import feeds, health, record, runs
-from pipeline.store.feeds import SourceRecord
+from pipeline.store import health, record, runs
+from pipeline.store import sources as stored_sources
+from pipeline.store.sources import SourceRecord
 
 _AHEAD = timedelta(seconds=60)
 _LONG_AGO = timedelta(days=1)
@@ -58,7 +59,7 @@ def sources(site: Site, now: datetime, *, fetch: bool) -> list[Check]:
         pairs = [(slug, url) for slug, urls in site.sources_by_feed().items() for url in urls]
         return [check for slug, url in pairs for check in _fetched(site, slug, url, now)]
     with site.store.read() as tx:
-        known = {one.url: one for one in feeds.sources(tx)}
+        known = {one.url: one for one in stored_sources.sources(tx)}
     urls = sorted({url for listed in site.sources_by_feed().values() for url in listed})
     checks = [_known(known[url]) for url in urls if url in known and known[url].state is not SourceState.OK]
     unread = [url for url in urls if url not in known or known[url].collected_at is None]

@@ -1,0 +1,132 @@
+"""One side of the collecting benchmark in a process of its own: ``python -m bench.collect gazet|reader PORT COUNT FOLDER``.
+
+Prints one line of JSON: seconds of the cold round and of the round of 304s, items stored, and the peak memory in MB of the
+process with its children.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.sources import ITEMS
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+def urls(port: int, count: int) -> list[str]:
+    """One host for each feed."""
+    return [f"http://127.0.{number // 250}.{number % 250 + 1}:{port}/{number}.xml" for number in range(count)]
+
+
+class Peak:
+    """The most memory that this process and its children held at one time (RSS, every 50 ms)."""
+
+    def __init__(self) -> None:
+        self.kilobytes = 0
+        self._stop = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.05):
+            self.kilobytes = max(self.kilobytes, sum(map(_resident, [os.getpid(), *_children(os.getpid())])))
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += [int(word) for word in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+    except OSError:
+        return 0
+
+
+def reader_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], object], Callable[[], int]]:
+    """The peer: lemon24's reader on a file of its own."""
+    import reader
+
+    peer = reader.make_reader(str(folder / "reader.db"), session_timeout=(30, 30))
+    for url in addresses:
+        peer.add_feed(url)
+    return lambda: peer.update_feeds(scheduled=False), lambda: peer.get_entry_counts().total or 0
+
+
+def gazet_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], object], Callable[[], int]]:
+    """Gazet's engine: one site, one feed for each ten sources, nobody subscribed, one tick a round."""
+    from sqlalchemy import text
+
+    from pipeline import app
+    from pipeline.engines.local import LocalEngine
+
+    _write_site(addresses, folder)
+    site = app.open_site(folder)
+    clock = [NOW]
+    engine = LocalEngine(
+        site,
+        lambda: app.relay_for(site),
+        process=app.process_name(),
+        is_dead=app.dead_process(site),
+        clock=lambda: clock[0],
+        stop=threading.Event(),
+        say=lambda _: None,
+    )
+
+    def collect() -> None:
+        from pipeline.engines.local import TickReport
+
+        report = TickReport()
+        engine._collect(report)
+        assert len(report.collected) == len(addresses), len(report.collected)
+        assert not report.problems, report.problems[:3]
+        clock[0] += timedelta(hours=2)
+
+    def stored() -> int:
+        with site.store.read() as tx:
+            return int(tx.execute(text("SELECT count(*) FROM items")).scalar_one())
+
+    return collect, stored
+
+
+def _write_site(addresses: list[str], folder: Path) -> None:
+    (folder / "feeds").mkdir(parents=True)
+    (folder / "gazet.toml").write_text(
+        '[site]\ntitle = "Bench"\nurl = "https://nieuws.example.org"\ncontact = "a@example.org"\n[collect]\nallow = ["127.0.0.0/8"]\n',
+        encoding="utf-8",
+    )
+    for start in range(0, len(addresses), 10):
+        sources = "".join(f'[[source]]\nurl = "{url}"\n' for url in addresses[start : start + 10])
+        (folder / "feeds" / f"f{start}.toml").write_text(f'title = "Feed {start}"\n{sources}', encoding="utf-8")
+
+
+def main() -> None:
+    """Two rounds of one side."""
+    side, port, count, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    rounds = {"gazet": gazet_rounds, "reader": reader_rounds}[side]
+    peak = Peak()
+    collect, stored = rounds(urls(port, count), folder)
+    took = []
+    for _ in range(2):
+        begun = time.monotonic()
+        collect()
+        took.append(time.monotonic() - begun)
+    items = stored()
+    assert items == count * ITEMS, items
+    print(json.dumps({"cold": took[0], "same": took[1], "items": items, "megabytes": peak.kilobytes // 1024}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The article behind each teaser (``full_text``): fetched once, politely, read apart, and kept when the listing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline.collect.document import Order
+from pipeline.collect.normalise import url_key
+from pipeline.collect.read_article import Article, read_article
+from pipeline.errors import FetchError, ReadError
+from pipeline.http import Accept
+from pipeline.jobs.site import Site
+from pipeline.models import Attachment, CandidateItem, Confidence, Image, Precision, ReadDate
+from pipeline.store.articles import FAILED, READ, WAITING, Outcome
+
+AT_ONCE = 10
+"""Articles fetched in one collect, each after a breath (``spacing``); the others follow at the next ones."""
+_ATTEMPTS = 3
+_PAUSE = timedelta(hours=1)
+_MEASURED = 5
+
+
+def fetch_article(site: Site, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
+    """One article. What may pass is tried again an hour later, then two; what will not is given up, with the reason."""
+    permit = site.robots.check if order.source.robots else None
+    try:
+        fetched = site.fetcher.fetch(url, accept=Accept.PAGE, permit=permit)
+        article: Article = site.reading.call(
+            read_article,
+            fetched.body,
+            url=fetched.final_url,
+            content_type=fetched.content_type,
+            language=order.language,
+            zone=order.zone,
+            now=now,
+            teaser=teaser,
+        )
+    except (FetchError, ReadError) as error:
+        again = isinstance(error, FetchError) and error.retryable and attempts + 1 < _ATTEMPTS
+        next_at = now + _PAUSE * 2**attempts if again else None
+        return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=error.reason[:300])
+    attachments = [_measured(site, one, number) for number, one in enumerate(article.attachments)]
+    return Outcome(READ, attempts + 1, content=_as_json(article, attachments), reason="; ".join(article.remarks))
+
+
+def _measured(site: Site, attachment: Attachment, number: int) -> Attachment:
+    """With its type and length as its server says; a download that is not there keeps what its link says."""
+    if number >= _MEASURED or attachment.length:
+        return attachment
+    try:
+        media_type, length = site.fetcher.measure(attachment.url)
+    except FetchError:
+        return attachment
+    return replace(attachment, media_type=attachment.media_type or media_type, length=length)
+
+
+def _as_json(article: Article, attachments: Sequence[Attachment]) -> dict[str, Any]:
+    date = article.published
+    return {
+        "url": article.url,
+        "title": article.title,
+        "content_html": article.content_html,
+        "image": asdict(article.image) if article.image else None,
+        "authors": list(article.authors),
+        "published": None if date is None else [date.at.isoformat(), date.precision, date.text, date.rule, date.confidence],
+        "attachments": [asdict(one) for one in attachments],
+    }
+
+
+def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> CandidateItem:
+    """The item with what its article tells. Its hash stays the listing's, so that only a change there is a change."""
+    if not content:
+        return candidate
+    image = Image(**content["image"]) if content["image"] else None
+    files = {one.url: one for one in (*candidate.attachments, *(Attachment(**values) for values in content["attachments"]))}
+    unnamed = candidate.title in ("", candidate.url)
+    return replace(
+        candidate,
+        title=content["title"] if unnamed and content["title"] else candidate.title,
+        content_html=content["content_html"] or candidate.content_html,
+        image=candidate.image or image,
+        authors=candidate.authors or tuple(content["authors"]),
+        published=_better_date(candidate.published, _date(content["published"])),
+        attachments=tuple(files.values()),
+        keys=_with_canonical(candidate.keys, content["url"]),
+    )
+
+
+def _with_canonical(keys: tuple[str, ...], url: str) -> tuple[str, ...]:
+    """The canonical address names the item too, so that it is known by it in other sources."""
+    key = url_key(url)
+    return keys if not key or key in keys else (*keys, key)
+
+
+def _date(stored: list[str] | None) -> ReadDate | None:
+    if stored is None:
+        return None
+    at, precision, text, rule, confidence = stored
+    return ReadDate(datetime.fromisoformat(at), Precision(precision), text, rule, Confidence(confidence))
+
+
+def _better_date(listed: ReadDate | None, told: ReadDate | None) -> ReadDate | None:
+    """The listing's date, unless it has none, only guessed, or names the same day without the hour."""
+    if told is None or listed is None:
+        return listed or told
+    if listed.confidence is Confidence.GUESSED and told.confidence is not Confidence.GUESSED:
+        return told
+    hour = listed.precision is Precision.DAY and told.precision is Precision.TIME
+    return told if hour and abs(told.at - listed.at) < timedelta(hours=14) else listed
