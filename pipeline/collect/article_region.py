@@ -33,6 +33,8 @@ FILE_TYPES = {
     "webm": "video/webm",
 }
 _MAX_FILES = 20
+_MAX_LINE = 250
+_MAX_LINE_NODES = 60
 _LARGE_PICTURE = 200
 _NEVER = frozenset(
     ("script", "style", "noscript", "template", "svg", "iframe", "form", "button", "select", "nav", "footer", "aside", "dialog")
@@ -43,7 +45,7 @@ _ROLES = frozenset(("navigation", "contentinfo", "complementary", "search", "dia
 _AWAY_NAME = re.compile(
     r"(?:\w{1,20}[-_]{1,2}){0,2}(?:cookies?|consent|gdpr|share|sharing|sharedaddy|addtoany|addthis|social|socials|related|gerelateerd"
     r"|more[-_]news|meer[-_]nieuws|lees[-_]?ook|read[-_]?also|also[-_]read|comments?|reacties|respond|newsletter|nieuwsbrief"
-    r"|breadcrumbs?|sidebar|widget|pagination|pager|post[-_]navigation|skip[-_]link|tag[-_]?cloud|advertisement|recommended"
+    r"|byline|(?:post|entry|article)[-_]{1,2}meta|breadcrumbs?|sidebar|widget|pagination|pager|post[-_]navigation|skip[-_]link|tag[-_]?cloud|advertisement|recommended"
     r"|screen[-_]reader[-_]text|visually[-_]hidden|sr[-_]only)"
     r"(?:[-_]{1,2}(?:area|bar|block|box|buttons?|container|content|form|icons?|inner|items?|links?|list|media|news|notice|popup|posts?"
     r"|section|title|widget|wrap|wrapper)){0,2}",
@@ -67,10 +69,17 @@ _SHARE_HOST = re.compile(
 _SMALL_PICTURE = re.compile(r"(?:^|[/_-])(?:logo|icon|avatar|pixel|spacer|blank|emoji)", re.IGNORECASE)
 
 
-def prune(tree: LexborHTMLParser) -> None:
-    """Take out what stands beside an article. Only outermost nodes are removed, as removing frees what is inside."""
-    for node in list(_doomed(tree)):
+def prune(tree: LexborHTMLParser, max_depth: int) -> bool:
+    """Take out what stands beside an article; False, and nothing is done, where the rest is nested deeper than ``max_depth``.
+
+    Only outermost nodes are removed, and after the walk, as removing one frees what is inside.
+    """
+    doomed: list[LexborNode] = []
+    if not _walk(tree, doomed, max_depth):
+        return False
+    for node in doomed:
         node.decompose()
+    return True
 
 
 def region_of(tree: LexborHTMLParser) -> LexborNode | None:
@@ -112,20 +121,23 @@ def pixels(value: object) -> int:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value) else 0
 
 
-def _doomed(tree: LexborHTMLParser) -> Iterator[LexborNode]:
-    waiting = [tree.body] if tree.body is not None else []
-    ids: set[int] = set()
+def _walk(tree: LexborHTMLParser, doomed: list[LexborNode], max_depth: int) -> bool:
+    waiting = [(tree.root, 1)] if tree.root is not None else []
+    leading: set[int] = set()
     while waiting:
-        node = waiting.pop()
+        node, depth = waiting.pop()
+        if depth > max_depth:
+            return False
         children = [child for child in node.iter() if child.is_element_node]
         for place, child in enumerate(children):
             if _leads_aside(child):
-                ids.add(child.mem_id)
-                ids.update(after.mem_id for after in children[place + 1 : place + 2] if _is_links(after))
-            if child.mem_id in ids or _is_away(child):
-                yield child
+                leading.add(child.mem_id)
+                leading.update(after.mem_id for after in children[place + 1 : place + 2] if _is_links(after))
+            if child.mem_id in leading or _is_away(child):
+                doomed.append(child)
             else:
-                waiting.append(child)
+                waiting.append((child, depth + 1))
+    return True
 
 
 def _is_away(node: LexborNode) -> bool:
@@ -141,12 +153,23 @@ def _is_away(node: LexborNode) -> bool:
 
 def _leads_aside(node: LexborNode) -> bool:
     """A heading or line that leads to other articles: "Lees ook:" alone, or with one link behind it."""
-    if node.tag not in ("p", "h2", "h3", "h4", "h5", "h6", "div", "strong", "span", "ul"):
-        return False
-    text = squeeze(node.text())[:300] if node.first_child is not None else ""
-    if not 4 <= len(text) <= 250:
+    text = _short_text(node) if node.tag in ("p", "h2", "h3", "h4", "h5", "h6", "div", "strong", "span", "ul") else ""
+    if not text:
         return False
     return _ASIDE_TEXT.fullmatch(text) is not None or (_ASIDE_START.match(text) is not None and _link_share(node) > 0.5)
+
+
+def _short_text(node: LexborNode) -> str:
+    """The text of a node, empty where it is more than a line (250 characters, 60 nodes): then it is not read to its end."""
+    parts: list[str] = []
+    length = 0
+    for place, inner in enumerate(node.traverse(include_text=True)):
+        if inner.is_text_node:
+            parts.append(inner.text_content or "")
+            length += len(parts[-1].strip())
+        if length > _MAX_LINE or place > _MAX_LINE_NODES:
+            return ""
+    return squeeze("".join(parts))
 
 
 def _is_links(node: LexborNode) -> bool:

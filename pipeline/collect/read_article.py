@@ -3,11 +3,13 @@
     bytes ──▶ measured, parsed ──▶ facts ──▶ pruned ──▶ trafilatura ──▶ sanitised ──▶ without title and teasers of others
                   └── a login, a paywall, an error page: ReadError
 
-trafilatura never fetches here, keeps no memory between documents (``deduplicate``) and reads no dates (``htmldate``).
+trafilatura never fetches here, keeps no memory between documents and reads no dates. As it walks a tree many times, in
+Python, MAX_TEXT, MAX_TAGS and MAX_DEPTH bound what it is given; MAX_PAGE and MAX_PAGE_TAGS (angle brackets) what is parsed at all.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,14 +25,19 @@ from pipeline.collect.markup import TooComplexError, absolute_url, clean_html, d
 from pipeline.errors import ReadError
 from pipeline.models import Attachment, Image, ReadDate
 
-MAX_TAGS = 20_000
-MAX_TEXT = 2_000_000
+MAX_PAGE = 3_000_000
+MAX_PAGE_TAGS = 40_000
+MAX_TEXT = 350_000
+MAX_TAGS = 15_000
+MAX_DEPTH = 100
+_NO_ARTICLES = "Set full_text = false for this source."
 _SHORT = 600
 _MAX_TITLE = 500
 # "404" alone or with what it means; "500 leraren erbij" is news.
 _ERROR_TITLE = re.compile(
     r"(?:(?:error|fout|http|oops|oeps)[\s:!-]{0,3})?(?:40[0134]|410|50[0-4])"
-    r"(?:[\s:|–-]{0,3}(?:error|fout|not found|niet gevonden|forbidden|bad gateway|service unavailable|internal server error|pagina|page"
+    r"(?:[\s:|–-]{0,3}(?:error|fout|not found|niet gevonden|forbidden|bad gateway|service unavailable|internal server error|pagina"
+    r"|page"
     r"|seite)\b.{0,60})?"
     r"|(?:(?:oops|oeps)\W{1,3})?(?:(?:de |deze |dit )?(?:opgevraagde )?(?:pagina|artikel|bericht) (?:is )?(?:niet gevonden"
     r"|bestaat niet(?: meer)?|kan niet worden gevonden)|niet gevonden|(?:page |article )?not found|page (?:does not|doesn.t) exist"
@@ -39,7 +46,7 @@ _ERROR_TITLE = re.compile(
     re.IGNORECASE,
 )
 _WALL = re.compile(
-    r"(?:log in|inloggen|meld je aan om|neem een abonnement|word (?:abonnee|lid)|alleen voor (?:abonnees|leden)"
+    r"(?<!\w)(?:log in|inloggen|meld je aan om|neem een abonnement|word (?:abonnee|lid)|alleen voor (?:abonnees|leden)"
     r"|exclusief voor (?:abonnees|leden)|subscribe (?:to|now)|subscribers only|sign in to|members only|jetzt abonnieren"
     r"|nur für abonnenten|anmelden,? um|réservé aux abonnés|abonnez-vous|beveiligd.{0,40}wachtwoord|password.protected)",
     re.IGNORECASE,
@@ -73,14 +80,15 @@ def read_article(body: bytes, *, url: str, content_type: str, language: str, zon
     ``language`` and ``zone`` are the source's. Raises ReadError with a fix for what is no article (an error page, a login,
     a paywall, no text), for a page beyond the limits, and where the extra ``fulltext`` is not installed.
     """
-    extract = _trafilatura(url)
+    library = _trafilatura(url)
     tree = _tree(decode(body, content_type), url)
     base = _base(tree, url)
     facts = read_facts(tree, region_of(tree), url, base, _date_reader(tree, language, zone, now))
     _refuse_other_pages(tree, facts, url)
-    prune(tree)
+    if not prune(tree, MAX_DEPTH):
+        raise ReadError(url, f"is an article nested more than {MAX_DEPTH} elements deep", fix=_NO_ARTICLES)
     region = region_of(tree)
-    text = _main_text(extract, tree, region, facts, base)
+    text = _main_text(library, tree, region, facts, base, url)
     plain = to_text(text)
     _refuse_walls(plain, facts, url)
     short = len(plain) < len(squeeze(teaser))
@@ -100,23 +108,23 @@ def read_article(body: bytes, *, url: str, content_type: str, language: str, zon
 
 
 def _trafilatura(url: str) -> Any:
+    """The module, silenced: it logs every page that it cannot read, and those are errors of ours already."""
     try:
-        from trafilatura import extract
+        import trafilatura
     except ImportError:
         fix = 'Install it (pip install "gazet[fulltext]"), or set full_text = false.'
         raise ReadError(url, "the article needs trafilatura, which is not installed", fix=fix) from None
-    return extract
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL + 1)
+    return trafilatura
 
 
 def _tree(text: str, url: str) -> LexborHTMLParser:
-    """Within limits of its own: trafilatura walks the tree many times, in Python (measured at 0.1 ms a tag)."""
-    fix = "Set full_text = false for this source."
-    if len(text) > MAX_TEXT or text.count("<") > 2 * MAX_TAGS:
-        raise ReadError(url, f"is a page of more than {MAX_TEXT:,} characters or {MAX_TAGS:,} tags", fix=fix)
+    if len(text) > MAX_PAGE or text.count("<") > MAX_PAGE_TAGS:
+        raise ReadError(url, f"is a page of more than {MAX_PAGE:,} characters or {MAX_PAGE_TAGS:,} tags", fix=_NO_ARTICLES)
     try:
         return parse(text)
     except TooComplexError as error:
-        raise ReadError(url, f"is a page that {error}", fix=fix) from None
+        raise ReadError(url, f"is a page that {error}", fix=_NO_ARTICLES) from None
 
 
 def _base(tree: LexborHTMLParser, url: str) -> str:
@@ -141,36 +149,37 @@ def _refuse_other_pages(tree: LexborHTMLParser, facts: Facts, url: str) -> None:
     if not parts.path.strip("/") and not parts.query:
         raise ReadError(url, "leads to the front page of the site", fix="Look whether the article still exists.")
     if tree.css_first("main input[type=password],article input[type=password]") is not None:
-        raise ReadError(url, "asks for a password", fix="Set full_text = false for this source.")
+        raise ReadError(url, "asks for a password", fix=_NO_ARTICLES)
 
 
 def _refuse_walls(plain: str, facts: Facts, url: str) -> None:
     """A short text that asks to log in or to subscribe is no article, however politely it begins."""
-    fix = "Set full_text = false for this source."
     if facts.paid:
-        raise ReadError(url, "is behind a paywall, as the page itself says", fix=fix)
+        raise ReadError(url, "is behind a paywall, as the page itself says", fix=_NO_ARTICLES)
     if len(plain) < _SHORT and (wall := _WALL.search(plain)):
-        raise ReadError(url, f'shows a login or a paywall instead of the article ("{wall[0][:40]}")', fix=fix)
+        raise ReadError(url, f'shows a login or a paywall instead of the article ("{wall[0][:40]}")', fix=_NO_ARTICLES)
     if len(plain) < 20:
         raise ReadError(url, "holds no text of an article", fix="Look at the address in a browser; it may need JavaScript.")
 
 
-def _main_text(extract: Any, tree: LexborHTMLParser, region: LexborNode | None, facts: Facts, base: str) -> str:
-    """The text of trafilatura, or the whole region where that is clearly more; with the lead that it may have dropped."""
-    found = _extracted(extract, tree)
-    text = clean_html(found, base)
-    if region is not None and region.tag in ("article", "main", "div", "section"):
+def _main_text(library: Any, tree: LexborHTMLParser, region: LexborNode | None, facts: Facts, base: str, url: str) -> str:
+    """The text of trafilatura, or all of the article's element where that is clearly more; with a lead that was dropped."""
+    pruned = tree.html or ""
+    if len(pruned) > MAX_TEXT or pruned.count("<") > MAX_TAGS:
+        raise ReadError(url, f"is an article of more than {MAX_TEXT:,} characters or {MAX_TAGS:,} tags", fix=_NO_ARTICLES)
+    text = clean_html(_extracted(library, pruned), base)
+    if region is not None and (region.tag == "article" or "articleBody" in (region.attrs.get("itemprop") or "") or not text):
         whole = clean_html(region.html or "", base)
         if len(to_text(whole)) > 1.5 * len(to_text(text)) + 40:
             text = whole
     return _without_title(_with_lead(text, region), facts.title)
 
 
-def _extracted(extract: Any, tree: LexborHTMLParser) -> str:
-    """Comments, dates and duplicates off: the last two would read the clock, or remember other documents."""
+def _extracted(library: Any, page: str) -> str:
+    """Comments, metadata and duplicates are off: the last two would read the clock, and remember other documents."""
     try:
-        found = extract(
-            tree.html or "",
+        found = library.extract(
+            page,
             output_format="html",
             include_comments=False,
             include_formatting=True,
@@ -182,6 +191,10 @@ def _extracted(extract: Any, tree: LexborHTMLParser) -> str:
         )
     except Exception:  # lxml and trafilatura raise whatever their input leads them to; the region's own markup is left
         return ""
+    finally:
+        # These keep the last 1,024 lines, of any length: 200 MB after thirty large pages (measured with 2.3).
+        for cached in (library.utils.trim, library.utils.line_processing):
+            getattr(cached, "cache_clear", int)()
     return found if isinstance(found, str) else ""
 
 
