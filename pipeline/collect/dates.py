@@ -2,123 +2,146 @@
 
 The rule of this module is that no date is better than a wrong one: two readings, or none, give None.
 A date without a time of day is 12:00 in the source's zone with ``Precision.DAY``.
+
+    a machine's format? ── read_iso ──▶ certain
+        └── no ──▶ day, month and year in the text: exactly one, and no range? ──▶ likely (guessed: "'19", 05/06 in English)
+                      └── none ──▶ a label that says nothing else: "gisteren" (likely), "di 22 mei" (guessed)
+                                      └── another language ──▶ dateparser, in that language alone
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-import dateparser
+from pipeline.collect.date_words import LEAD, MONTH, MONTHS, TAIL, WEEKDAY, WEEKDAYS
+from pipeline.collect.foreign_dates import foreign_month, read_foreign
+from pipeline.collect.machine_dates import Clock, exact, one_line, place_of, read_iso
+from pipeline.collect.relative_dates import RULE as RELATIVE
+from pipeline.collect.relative_dates import read_relative
+from pipeline.models import Confidence, ReadDate
 
-from pipeline.models import Precision, ReadDate
+__all__ = ["Order", "is_plausible", "is_steady", "languages_for", "order_of", "read_date", "read_iso", "stated_date"]
 
+Order = Literal["DMY", "MDY"]
 FIXED_LANGUAGES = ("nl", "en", "de", "fr")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(days=2)
-_MAX_TEXT = 300
+YEARLESS = "no year"
 _MAX_LABEL = 60
-_NOON = time(12)
-
-_ISO = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})"
-    r"(?:[T ]+(\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?",
-    re.IGNORECASE | re.ASCII,
-)
-_RFC822 = re.compile(
-    r"(?:(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)\.?,?\s+)?"
-    r"(\d{1,2})\s+"
-    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?"
-    r"|dec(?:ember)?)\.?\s+(\d{4}|\d{2})"
-    r"(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s+([+-]\d{4}|[a-z]{1,5}))?(?:\s*\([^()]*\))?)?",
-    re.IGNORECASE | re.ASCII,
-)
-_ENGLISH_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_OFFSETS = {
-    **dict.fromkeys(("z", "ut", "utc", "gmt", "wet"), 0),
-    **dict.fromkeys(("cet", "met", "mez", "bst", "west"), 1),
-    **dict.fromkeys(("cest", "mest", "mesz", "eet"), 2),
-    **dict.fromkeys(("eest", "msk"), 3),
-    **{"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8},
-}
+_MAX_HITS = 20
+_YEARS_BACK = 6
 
 _CLOCK = (
     r"(?:\s*[,|–—@-]?\s*(?:om|at|um|à|a|,)?\s*"
-    r"(?P<hour>[01]?\d|2[0-3])(?P<mark>[:.hu])(?P<minute>[0-5]\d)(?::[0-5]\d)?(?!\d|[.:/-]\d)"
-    r"\s*(?P<half>[ap]\.?m\b\.?)?\s*(?:uur\b|uhr\b|u\b|h\b)?\s*(?P<zone>(?-i:[A-Z]{3,5}\b)|Z\b|[+-]\d{2}:?\d{2}\b)?)?"
+    r"(?:(?P<hour>[01]?\d|2[0-3])(?P<mark>[:.hu])(?P<minute>[0-5]\d)(?::[0-5]\d)?(?!\d|[.:/-]\d)"
+    r"|(?P<full>[01]?\d|2[0-3])(?=\s?(?:[ap]\.?m\b|uur\b|uhr\b)))"
+    r"\s*(?P<half>[ap]\.?m\b\.?)?\s*(?:uur\b|uhr\b|u\b|h\b)?"
+    r"\s*(?P<zone>(?:GMT|UTC)\s?[+-]\d{1,2}(?::?\d{2})?\b|(?-i:[A-Z]{3,5}\b)|Z\b|[+-]\d{2}:?\d{2}\b)?)?"
 )
-_WORD = r"[^\W\d_]{3,12}\.?"
-_NUMERIC = re.compile(r"(?<![\d.,:/-])(\d{1,2})([-./])(\d{1,2})\2(\d{4}|\d{2})(?!\d|[-./]\d)" + _CLOCK, re.IGNORECASE)
-_DAY_FIRST = re.compile(
-    rf"(?<![\d.,:/-])(?P<date>\d{{1,2}}(?:\.|st|nd|rd|th|er|e)?\s+(?:de\s+|of\s+)?{_WORD},?\s+(?:19|20)\d\d)(?!\d)" + _CLOCK,
+_WEEKDAY_BEFORE = rf"(?:(?<!\w)(?P<weekday>{WEEKDAY})[.,]{{0,2}}\s+(?:le\s+|den\s+|the\s+)?)?"
+_NOT_INSIDE = r"(?<!\d)(?<!\d[.,:/-])"
+_YEAR = (
+    r"(?:(?:,?\s+(?:del?\s+)?|\s?[-/]\s?|,|\.\s?)"
+    r"(?:(?P<year>(?:19|20)\d\d)(?!\d|[-/]\d)|['’‘´`](?P<short>\d\d)(?!\w)"
+    r"|(?P<bare>\d\d)(?!\w|\s?[:.]\d)(?=\s?(?:$|[|·•),–—]|\d{1,2}[:.h]\d))))?"
+)
+_ORDINAL = r"(?:st|nd|rd|th|ste|de|er|e|º)?"
+
+
+def _day_first(month: str) -> re.Pattern[str]:
+    day = rf"(?P<day>\d{{1,2}}){_ORDINAL}(?:\.?\s+|\.|\s?[-/]\s?)(?:de\s+|of\s+|d[’'])?"
+    return re.compile(rf"{_NOT_INSIDE}{_WEEKDAY_BEFORE}{day}(?P<month>{month})(?!\w)\.?{_YEAR}{_CLOCK}", re.IGNORECASE)
+
+
+def _month_first(month: str) -> re.Pattern[str]:
+    day = r"\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\w|[:.-]\d|\s?(?:uur|uhr|[ap]m)\b)"
+    return re.compile(rf"(?<!\w){_WEEKDAY_BEFORE}(?P<month>{month})\.?{day}{_YEAR}{_CLOCK}", re.IGNORECASE)
+
+
+_WORD = r"[^\W\d_]{3,14}"
+_OWN_MONTHS = (_day_first(MONTH), _month_first(MONTH))
+_ANY_MONTHS = (_day_first(_WORD), _month_first(_WORD))
+_NUMERIC = re.compile(
+    rf"{_NOT_INSIDE}{_WEEKDAY_BEFORE}(?P<first>\d{{1,2}})(?P<mark1>[-./])\s?(?P<second>\d{{1,2}})(?P=mark1)\s?"
+    rf"(?P<year>\d{{4}}|\d{{2}})(?!\d|[-./]\d){_CLOCK}",
     re.IGNORECASE,
 )
-_MONTH_FIRST = re.compile(rf"(?<!\w)(?P<date>{_WORD}\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?:19|20)\d\d)(?!\d)" + _CLOCK, re.IGNORECASE)
+_YEAR_FIRST = re.compile(
+    rf"(?<!\d)(?<!\d[.,:/-])(?P<year>(?:19|20)\d\d)(?P<mark1>[./])\s?(?P<month>\d{{1,2}})(?P=mark1)\s?(?P<day>\d{{1,2}})"
+    rf"(?!\d|[-/]\d)\.?{_CLOCK}",
+    re.IGNORECASE,
+)
 _ISO_INSIDE = re.compile(r"(?<![\d-])\d{4}-\d{2}-\d{2}(?!\d|-)(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:\s?(?:Z|[+-]\d{2}:?\d{2}))?)?")
 
-_NOW_WORDS = re.compile(r"\b(?:zojuist|zonet|daarnet|just now|gerade eben|soeben|(?:à|a) l[’']instant)(?!\w)", re.IGNORECASE)
-_DAY_WORDS = re.compile(
-    r"(?<!\w)(?P<word>eergisteren|vorgestern|avant-hier|gisteren|gisterochtend|gistermiddag|gisteravond|yesterday|gestern|hier"
-    r"|vandaag|today|heute|aujourd[’']hui)(?!\w)" + _CLOCK,
+_UNTIL = r"(?:[-–—]|t/m|t\.e\.m\.|tot en met|tot|en|to|until|till|and|through|bis(?: zum)?|und|au|et|à|&|\+)"
+_RANGE_BEFORE = re.compile(
+    rf"(?:(?<![\d:.])\d{{1,2}}{_ORDINAL}\.?(?:\s(?:{MONTH})\.?)?|(?<!\w)(?:{MONTH})\.?\s\d{{1,2}})\s?{_UNTIL}\s?"
+    rf"(?:(?:le|den|the)\s)?$",
     re.IGNORECASE,
 )
-_DAYS_BACK = {"eergisteren": 2, "vorgestern": 2, "avant-hier": 2, "vandaag": 0, "today": 0, "heute": 0}
-_COUNT = r"(?P<count>\d{1,4}|een|één|an?|one|einer|einem|eine[nr]?|une?)"
-_UNIT = (
-    r"(?P<unit>seconden?|sec|minuten|minuut|min|uur|uren|dag(?:en)?|we(?:ek|ken)|maand(?:en)?|jaar"
-    r"|seconds?|minutes?|mins?|hours?|days?|weeks?|months?|years?"
-    r"|sekunden?|minuten?|stunden?|tag(?:en)?|wochen?|monat(?:en)?|jahr(?:en)?"
-    r"|secondes?|heures?|jours?|semaines?|mois|ans?)"
-)
-_AGO = (
-    re.compile(rf"(?<!\w){_COUNT}\s+{_UNIT}\.?\s+(?:geleden|ago)(?!\w)", re.IGNORECASE),
-    re.compile(rf"(?<!\w)(?:vor|il y a)\s+{_COUNT}\s+{_UNIT}(?!\w)", re.IGNORECASE),
-)
-_SECONDS = (
-    (("sec", "sek"), 1),
-    (("min",), 60),
-    (("uur", "uren", "hour", "stund", "heure"), 3600),
-    (("dag", "day", "tag", "jour"), 86400),
-    (("we", "woche", "semaine"), 7 * 86400),
-    (("maand", "month", "monat", "mois"), 30 * 86400),
-    (("ja", "year", "an"), 365 * 86400),
+_CLOCK_RANGE = re.compile(
+    r"(?<!\d)\d{1,2}[:.h]\d{2}\s?(?:uur|uhr|h|[ap]m)?\s?(?:[-–—]|tot|t/m|to|till|until|bis|à)\s?\d{1,2}[:.h]\d{2}(?!\d|[.-]\d)",
+    re.IGNORECASE,
 )
 
 
-def read_iso(text: str, zone: str) -> ReadDate | None:
-    """A machine's date: ISO 8601 as in ``<time datetime>`` and Atom (RFC 3339), or RFC 822 as in RSS; else None.
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A day found in a text. ``guessed``: a century or an order was filled in. ``month``: the year is not said."""
 
-    Without an offset it is a time in ``zone``. An unknown zone abbreviation gives None: it may be hours off.
-    """
-    value = _squeeze(text)
-    if match := _ISO.fullmatch(value):
-        year, month, day = int(match[1]), int(match[2]), int(match[3])
-        clock = None if match[4] is None else (int(match[4]), int(match[5]), int(match[6] or 0))
-        return _exact(value, (year, month, day), clock, match[7], zone, "iso")
-    if match := _RFC822.fullmatch(value):
-        month = _ENGLISH_MONTHS.index(match[2][:3].lower()) + 1
-        year = int(match[3]) if len(match[3]) == 4 else int(match[3]) + (2000 if int(match[3]) < 70 else 1900)
-        clock = None if match[4] is None else (int(match[4]), int(match[5]), int(match[6] or 0))
-        return _exact(value, (year, month, int(match[1])), clock, match[7], zone, "rfc822")
-    return None
+    match: re.Match[str]
+    day: date | None
+    rule: str
+    guessed: bool
+    month: int = 0
 
 
-def read_date(text: str, *, languages: tuple[str, ...], zone: str, now: datetime) -> ReadDate | None:
+def read_date(text: str, *, languages: tuple[str, ...], zone: str, now: datetime, order: Order | None = None) -> ReadDate | None:
     """The one date that a short text names, among whatever other words; None if there is none, or more than one.
 
-    ``languages``: the source's first. Numbers are day-month-year, except in en-US; in other English a date that only
-    makes sense the other way round is read so. Dates before 1990 or more than two days ahead are not believed.
+    ``languages``: the source's first. ``order``: what the document's dates together prove (``order_of``); without it
+    numbers are day-month-year, except in en-US; in other English a date that only makes sense the other way round is
+    read so. Dates before 1990 or more than two days ahead are not believed (``stated_date`` gives them).
     """
-    value = _squeeze(text)
-    exact = read_iso(value, zone)
-    if exact is not None:
-        return exact if is_plausible(exact, now) else None
-    found = {item.at: item for item in _absolute(value, languages, zone, now) if is_plausible(item, now)}
-    if found:
-        return next(iter(found.values())) if len({item.at.date() for item in found.values()}) == 1 else None
-    relative = _relative(value, languages, zone, now) if len(value) <= _MAX_LABEL else None
-    return relative if relative is not None and is_plausible(relative, now) else None
+    found = stated_date(text, languages=languages, zone=zone, now=now, order=order)
+    return found if found is not None and is_plausible(found, now) else None
+
+
+def stated_date(text: str, *, languages: tuple[str, ...], zone: str, now: datetime, order: Order | None = None) -> ReadDate | None:
+    """``read_date`` for a place that holds a date and nothing else: what it says counts even where nobody can believe it.
+
+    So ``normalise`` can flag it instead of taking it for "no date".
+    """
+    value = one_line(text)
+    found = read_iso(value, zone)
+    if found is not None:
+        return found
+    hits = list(_hits(value, languages, now, order))
+    if any(_is_range(value, hit.match) for hit in hits) or _CLOCK_RANGE.search(value):
+        return None
+    dated = [item for hit in hits if hit.day is not None and (item := _moment(hit, hit.day, zone)) is not None]
+    dated += [item for match in _ISO_INSIDE.finditer(value) if (item := read_iso(match[0], zone)) is not None]
+    if dated:
+        return _the_one([item for item in dated if is_plausible(item, now)] or dated)
+    return _less_than_a_date(value, hits, languages, zone, now) if len(value) <= _MAX_LABEL else None
+
+
+def order_of(texts: Iterable[str]) -> Order | None:
+    """Whether a document writes 22-05-2019 or 05-22-2019: what a number above twelve proves; None if nothing, or both, do."""
+    seen: set[Order] = set()
+    for text in texts:
+        for match in _NUMERIC.finditer(one_line(text)):
+            first, second = int(match["first"]), int(match["second"])
+            if 12 < first <= 31 and 1 <= second <= 12:
+                seen.add("DMY")
+            elif 12 < second <= 31 and 1 <= first <= 12:
+                seen.add("MDY")
+    return seen.pop() if len(seen) == 1 else None
 
 
 def is_plausible(found: ReadDate, now: datetime) -> bool:
@@ -126,133 +149,134 @@ def is_plausible(found: ReadDate, now: datetime) -> bool:
     return EARLIEST <= found.at <= now + FUTURE
 
 
+def is_steady(found: ReadDate) -> bool:
+    """Whether the same text gives the same date tomorrow: "2 uur geleden" and "22 mei" do not for ever."""
+    return found.rule not in (RELATIVE, YEARLESS)
+
+
 def languages_for(language: str) -> tuple[str, ...]:
     """The order in which languages are tried for a source in ``language`` (a tag such as "nl-NL")."""
     return tuple(dict.fromkeys((language, *FIXED_LANGUAGES))) if language else FIXED_LANGUAGES
 
 
-def _squeeze(text: str) -> str:
-    """Texts longer than a label are cut: a date that far in is not the item's."""
-    return " ".join(text[: 4 * _MAX_TEXT].replace("\0", "").split())[:_MAX_TEXT]
+def _own(languages: tuple[str, ...]) -> str:
+    return languages[0].lower() if languages else ""
 
 
-def _exact(
-    text: str, day: tuple[int, int, int], clock: tuple[int, int, int] | None, offset: str | None, zone: str, rule: str
-) -> ReadDate | None:
-    place = _place(offset, zone)
-    if place is None:
-        return None
+def _is_foreign(languages: tuple[str, ...]) -> bool:
+    return bool(languages) and _own(languages).partition("-")[0] not in FIXED_LANGUAGES
+
+
+def _hits(value: str, languages: tuple[str, ...], now: datetime, order: Order | None) -> Iterator[_Hit]:
+    """At most twenty of each kind: no label names more dates."""
+    for _count, match in zip(range(_MAX_HITS), _NUMERIC.finditer(value), strict=False):
+        yield _numeric(match, _own(languages), now, order)
+    for _count, match in zip(range(_MAX_HITS), _YEAR_FIRST.finditer(value), strict=False):
+        yield _Hit(match, _day(match["year"], match["month"], match["day"]), "numeric", False)
+    for pattern in _OWN_MONTHS:
+        for _count, match in zip(range(_MAX_HITS), pattern.finditer(value), strict=False):
+            yield _named(match, MONTHS[match["month"].lower()], now)
+    if _is_foreign(languages):
+        for pattern in _ANY_MONTHS:
+            for _count, match in zip(range(_MAX_HITS), pattern.finditer(value), strict=False):
+                month = foreign_month(match["month"].lower(), _own(languages))
+                if month is not None and match["month"].lower() not in MONTHS:
+                    yield _named(match, month, now)
+
+
+def _named(match: re.Match[str], month: int, now: datetime) -> _Hit:
+    short = match["short"] or match["bare"]
+    year = match["year"] or (_century(short, now) if short else None)
+    weekday = _weekday(match)
+    if year is None:
+        return _Hit(match, None, YEARLESS, True, month)
+    day = _day(year, month, match["day"])
+    return _Hit(match, day, "words", bool(short) or (day is not None and weekday not in (None, day.weekday())))
+
+
+def _numeric(match: re.Match[str], language: str, now: datetime, order: Order | None) -> _Hit:
+    """A weekday beside the numbers decides which of two readings is meant; else the document, else the language."""
+    short = len(match["year"]) == 2
+    year = _century(match["year"], now) if short else match["year"]
+    readings = {"DMY": _day(year, match["second"], match["first"]), "MDY": _day(year, match["first"], match["second"])}
+    weekday = _weekday(match)
+    agreeing = [day for day in readings.values() if day is not None and day.weekday() == weekday]
+    if len(set(agreeing)) == 1 and order is None:
+        return _Hit(match, agreeing[0], "numeric", short)
+    wanted = order or ("MDY" if language == "en-us" else "DMY")
+    other = readings["DMY" if wanted == "MDY" else "MDY"] if order is None and language.startswith("en") else None
+    open_to_both = language == "en" and order is None and None not in readings.values() and len(set(readings.values())) == 2
+    return _Hit(match, readings[wanted] or other, "numeric", short or open_to_both)
+
+
+def _weekday(match: re.Match[str]) -> int | None:
+    return WEEKDAYS[match["weekday"].lower()] if match["weekday"] else None
+
+
+def _day(year: str | int, month: str | int, day: str | int) -> date | None:
     try:
-        at = datetime(*day, *(clock or (12, 0, 0)), tzinfo=place).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return date(int(year), int(month), int(day))
+    except ValueError:
         return None
-    return ReadDate(at, Precision.TIME if clock else Precision.DAY, text, rule)
 
 
-def _place(offset: str | None, zone: str) -> tzinfo | None:
-    if not offset:
-        return ZoneInfo(zone)
-    if offset[0] in "+-":
-        digits = offset[1:].replace(":", "").ljust(4, "0")
-        hours, minutes = int(digits[:2]), int(digits[2:])
-        if hours > 14 or minutes > 59:
-            return None
-        return timezone((1 if offset[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))
-    hours_east = _OFFSETS.get(offset.lower())
-    return None if hours_east is None else timezone(timedelta(hours=hours_east))
+def _century(year: str, now: datetime) -> int:
+    return int(year) + (2000 if 2000 + int(year) <= now.year + 1 else 1900)
 
 
-def _absolute(value: str, languages: tuple[str, ...], zone: str, now: datetime) -> list[ReadDate]:
-    found = [_of_day(match, _numeric_day(match, languages, now), zone, "numeric") for match in _NUMERIC.finditer(value)]
-    for pattern in (_DAY_FIRST, _MONTH_FIRST):
-        found += [_of_day(match, _named_day(match["date"], languages), zone, "words") for match in pattern.finditer(value)]
-    found += [read_iso(match[0], zone) for match in _ISO_INSIDE.finditer(value)]
-    return [item for item in found if item is not None]
+def _is_range(value: str, match: re.Match[str]) -> bool:
+    """Whether another day stands before this one ("22 – 24 mei 2019"): an event, whose dates say nothing of the news."""
+    return _RANGE_BEFORE.search(value[max(0, match.start() - 40) : match.start()]) is not None
 
 
-def _numeric_day(match: re.Match[str], languages: tuple[str, ...], now: datetime) -> date | None:
-    first, second, year = int(match[1]), int(match[3]), int(match[4])
-    if len(match[4]) == 2:
-        year += 2000 if 2000 + year <= now.year + 1 else 1900
-    language = languages[0].lower() if languages else ""
-    orders = [(second, first)]
-    if language == "en-us":
-        orders.insert(0, (first, second))
-    elif language.startswith("en"):
-        orders.append((first, second))
-    for month, day in orders:
-        try:
-            return date(year, month, day)
-        except ValueError:
-            continue
-    return None
+def _the_one(found: list[ReadDate]) -> ReadDate | None:
+    """The first, unless another names another day."""
+    return found[0] if len({item.at.date() for item in found}) == 1 else None
 
 
-def _named_day(text: str, languages: tuple[str, ...]) -> date | None:
-    """The source's own language decides; if it cannot read it, the others must agree."""
-    own, *others = languages or FIXED_LANGUAGES
-    first = _parse_words(text, own)
-    if first is not None:
-        return first
-    readings = {reading for reading in (_parse_words(text, other) for other in others) if reading is not None}
-    return readings.pop() if len(readings) == 1 else None
+def _less_than_a_date(value: str, hits: list[_Hit], languages: tuple[str, ...], zone: str, now: datetime) -> ReadDate | None:
+    relative = read_relative(value, _own(languages).startswith("fr"), zone, now)
+    if relative is not None:
+        return relative
+    days = [found for hit in hits if hit.month and (found := _yearless(value, hit, _own(languages), zone, now)) is not None]
+    if days:
+        return _the_one(days)
+    return read_foreign(value, _own(languages), zone, now) if _is_foreign(languages) else None
 
 
-def _parse_words(text: str, language: str) -> date | None:
-    settings = {"DATE_ORDER": "DMY", "STRICT_PARSING": True, "PARSERS": ["absolute-time"]}
-    try:
-        found = dateparser.parse(text, languages=[language.partition("-")[0].lower()], settings=settings)
-    except (ValueError, OverflowError, TypeError):
+def _yearless(value: str, hit: _Hit, language: str, zone: str, now: datetime) -> ReadDate | None:
+    """The nearest past day of that name, if the text says nothing else: "21 juni | Themabijeenkomst" is an event.
+
+    A weekday must agree, and so decides the year; where the next such day has it, that one is meant, and it is no news.
+    The month goes first in English only: elsewhere "mei 22" is a month of 2022.
+    """
+    match, weekday = hit.match, _weekday(hit.match)
+    if match.start("month") < match.start("day") and not language.startswith("en"):
         return None
-    return found.date() if found else None
+    if not (LEAD.fullmatch(value[: match.start()]) and TAIL.fullmatch(value[match.end() :])):
+        return None
+    year = now.astimezone(ZoneInfo(zone)).year + 1
+    days = [day for back in range(_YEARS_BACK + 3) if (day := _day(year - back, hit.month, match["day"]))]
+    found = [item for day in days if weekday in (None, day.weekday()) and (item := _moment(hit, day, zone)) is not None]
+    if weekday is not None:
+        return found[0] if found and is_plausible(found[0], now) else None
+    past = [item for item in found if is_plausible(item, now)]
+    return past[0] if past and past[0].at > now - timedelta(days=367) else None
 
 
-def _of_day(match: re.Match[str], day: date | None, zone: str, rule: str) -> ReadDate | None:
+def _moment(hit: _Hit, day: date, zone: str) -> ReadDate | None:
     """A time of day in a zone nobody knows is left out: the day is right, the hour would be a guess."""
-    if day is None:
-        return None
-    known = _place(match["zone"], zone) is not None
+    match = hit.match
+    known = place_of(match["zone"], zone) is not None
     clock, offset = (_clock(match), match["zone"]) if known else (None, None)
-    return _exact(match[0].strip(), (day.year, day.month, day.day), clock, offset, zone, rule)
+    sure = Confidence.GUESSED if hit.guessed else Confidence.LIKELY
+    return exact(match[0].strip(), (day.year, day.month, day.day), clock, offset, zone, hit.rule, sure)
 
 
-def _clock(match: re.Match[str]) -> tuple[int, int, int] | None:
-    if match["hour"] is None:
+def _clock(match: re.Match[str]) -> Clock | None:
+    if match["hour"] is None and match["full"] is None:
         return None
-    hour, half = int(match["hour"]), (match["half"] or "").lower()
+    hour, half = int(match["hour"] or match["full"]), (match["half"] or "").lower()
     if half and 1 <= hour <= 12:
         hour = hour % 12 + (12 if half.startswith("p") else 0)
-    return hour, int(match["minute"]), 0
-
-
-def _relative(value: str, languages: tuple[str, ...], zone: str, now: datetime) -> ReadDate | None:
-    """The word "hier" is yesterday in French only: in Dutch and German it means here."""
-    if match := _NOW_WORDS.search(value):
-        return ReadDate(now, Precision.TIME, match[0], "relative")
-    today = now.astimezone(ZoneInfo(zone)).date()
-    french = bool(languages) and languages[0].lower().startswith("fr")
-    if (match := _DAY_WORDS.search(value)) and (french or match["word"].lower() != "hier"):
-        word = match["word"].lower().replace("’", "'")
-        back = 0 if word == "aujourd'hui" else _DAYS_BACK.get(word, 1)
-        return _of_day(match, today - timedelta(days=back), zone, "relative")
-    for pattern in _AGO:
-        if match := pattern.search(value):
-            return _ago(match, today, zone, now)
-    return None
-
-
-def _ago(match: re.Match[str], today: date, zone: str, now: datetime) -> ReadDate | None:
-    """Hours and less count from now; days and more name a day, as they are rounded anyway."""
-    count = int(match["count"]) if match["count"].isdecimal() else 1
-    unit = match["unit"].lower()
-    seconds = next((size for starts, size in _SECONDS if unit.startswith(starts)), None)
-    if seconds is None:
-        return None
-    back = timedelta(seconds=count * seconds)
-    if seconds < 86400:
-        return ReadDate(now - back, Precision.TIME, match[0], "relative")
-    try:
-        noon = datetime.combine(today - back, _NOON, ZoneInfo(zone))
-    except OverflowError:
-        return None
-    return ReadDate(noon.astimezone(UTC), Precision.DAY, match[0], "relative")
+    return hour, int(match["minute"] or 0), 0

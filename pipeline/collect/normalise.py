@@ -7,18 +7,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from pipeline.collect.dates import is_plausible
+from pipeline.collect.dates import EARLIEST, is_plausible, is_steady
 from pipeline.collect.markup import absolute_url, clean_html, squeeze, to_text
 from pipeline.collect.phrases import READ_MORE_AT_END
-from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, ReadDate
+from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, Precision, ReadDate
 
 MAX_TITLE = 500
 MAX_SUMMARY = 1_000
 _MAX_KEY = 500
 _MAX_FILES = 20
+_CLOCK_SKEW = timedelta(minutes=15)
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|_hsenc|_hsmi|igshid|mkt_tok|ref_src|wt_mc", re.IGNORECASE
 )
@@ -126,7 +127,8 @@ def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, re
     content = clean_html(item.content_html, base_url) if item.content_html else ""
     summary = _summary(item, content)
     title = shorten(squeeze(item.title), MAX_TITLE) or shorten(summary, 80) or url or shorten(guid, MAX_TITLE)
-    published, updated = (_believed(date, title, now, remarks) for date in (item.published, item.updated))
+    (published, doubt), (updated, other) = (_believed(date, now) for date in (item.published, item.updated))
+    remarks.extend(f'"{title[:60]}": {why}' for why in (doubt, other) if why)
     candidate = CandidateItem(
         keys=keys,
         url=url,
@@ -142,8 +144,9 @@ def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, re
         attachments=tuple(_attachments(item.attachments, base_url))[:_MAX_FILES],
         language=squeeze(item.language or language)[:35],
         content_hash="",
+        doubt=doubt,
     )
-    return replace(candidate, content_hash=_hash(candidate))
+    return replace(candidate, content_hash=_hash(candidate, item.published))
 
 
 def _summary(item: ParsedItem, content: str) -> str:
@@ -160,13 +163,23 @@ def _as_content(item: ParsedItem, base_url: str) -> str:
     return clean_html(item.summary_html, base_url)
 
 
-def _believed(date: ReadDate | None, title: str, now: datetime, remarks: list[str]) -> ReadDate | None:
+def _believed(date: ReadDate | None, now: datetime) -> tuple[ReadDate | None, str]:
+    """The date that counts, and the doubt about what the source says.
+
+    A moment some hours ahead is a mistake of zones: it counts from now, or it would stand above all news until then. The
+    noon of a date without a time may lie ahead for half a day (13 hours when the clocks change, and an hour of slack).
+    """
     if date is None:
-        return None
-    if is_plausible(date, now):
-        return replace(date, text=squeeze(date.text))
-    remarks.append(f'"{title[:60]}": the date "{date.text[:40]}" is not believed')
-    return None
+        return None, ""
+    told = replace(date, text=squeeze(date.text))
+    if not is_plausible(date, now):
+        where = "is before 1990" if date.at < EARLIEST else "lies in the future"
+        return None, f'the date "{told.text[:40]}" {where}'
+    slack = timedelta(hours=14) if date.precision is Precision.DAY else timedelta()
+    if date.at <= now + slack:
+        return told, ""
+    clear = date.at > now + slack + _CLOCK_SKEW
+    return replace(told, at=now), f'the date "{told.text[:40]}" lies ahead and counts from now' if clear else ""
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
@@ -185,16 +198,18 @@ def _attachments(attachments: tuple[Attachment, ...], base_url: str) -> Iterator
             yield Attachment(address, media, max(0, item.length), shorten(squeeze(item.title), 200))
 
 
-def _hash(item: CandidateItem) -> str:
-    """SHA-256 over what a reader sees. "2 uur geleden" moves with every reading, so it is not part of it."""
-    dated = item.published is not None and item.published.rule != "relative"
+def _hash(item: CandidateItem, stated: ReadDate | None) -> str:
+    """SHA-256 over what a reader sees. "2 uur geleden" moves with every reading, so it is not part of it.
+
+    Of the date it takes what the source states and not what is believed of it, which changes as time goes by.
+    """
     visible = [
         item.title,
         item.kicker,
         item.summary,
         item.content_html,
         url_key(item.url),
-        item.published.at.isoformat() if item.published is not None and dated else "",
+        stated.at.isoformat() if stated is not None and is_steady(stated) else "",
         item.authors,
         item.categories,
         item.image.url if item.image else "",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline import texts
-from pipeline.collect.dates import read_date, read_iso
+from pipeline.collect.dates import order_of, read_date, read_iso
 from pipeline.collect.markup import absolute_url, clean_html, decode, to_text
 from pipeline.collect.normalise import clean_teaser, normalise
 from pipeline.collect.read import read
@@ -22,11 +22,14 @@ from pipeline.models import SourceKind
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MODULES = (
+    "collect.article_facts",
+    "collect.article_region",
     "collect.bounded_feedparser",
     "collect.listing",
     "collect.markup",
     "collect.normalise",
     "collect.phrases",
+    "collect.read_article",
     "collect.read_feed",
     "collect.read_page",
     "compose.message",
@@ -37,6 +40,11 @@ MODULES = (
     "texts",
 )
 WHOLE = (
+    "_AWAY_NAME",
+    "_ASIDE_TEXT",
+    "_ERROR_TITLE",
+    "_IS_ARTICLE",
+    "_LANGUAGE",
     "_OF_ONE_ITEM",
     "_SIDE_NAME",
     "READ_MORE_LINK",
@@ -48,7 +56,7 @@ WHOLE = (
     "_HOST",
     "_MEDIA_TYPE",
 )
-AT_START = ("_PROLOGUE", "_DECLARED_ENCODING")
+AT_START = ("_ASIDE_START", "_BY", "_HEAD", "_SHARE_HOST", "_PROLOGUE", "_DECLARED_ENCODING")
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES
@@ -200,6 +208,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "absolute_url": lambda text: absolute_url(text, "https://a.example/"),
     "decode": lambda text: decode(text.encode("utf-8", "ignore") + b"\xff", text),
     "read_iso": lambda text: read_iso(text, "Europe/Amsterdam"),
+    "order_of": lambda text: order_of([text]),
     "read_date": lambda text: read_date(text, languages=("nl", "en"), zone="Europe/Amsterdam", now=NOW),
     "one_line": texts.one_line,
     "link": texts.link,

@@ -141,10 +141,53 @@ def test_images_and_attachments_are_absolute_or_gone() -> None:
 
 
 def test_unbelievable_dates_are_dropped_with_a_remark() -> None:
-    for at in (datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=9)):
+    for at, why in ((datetime(1970, 1, 1, tzinfo=UTC), "is before 1990"), (NOW + timedelta(days=9), "lies in the future")):
         items, remarks = run(ParsedItem("/a", "T", published=ReadDate(at, Precision.TIME, "zeg", "rfc822")))
         assert items[0].published is None
-        assert remarks == ('"T": the date "zeg" is not believed',)
+        assert items[0].doubt == f'the date "zeg" {why}'
+        assert remarks == (f'"T": the date "zeg" {why}',)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "precision", "counts", "doubted"),
+    [
+        (timedelta(hours=-1), Precision.TIME, timedelta(hours=-1), False),
+        (timedelta(minutes=3), Precision.TIME, timedelta(), False),
+        (timedelta(hours=5), Precision.TIME, timedelta(), True),
+        (timedelta(hours=12), Precision.DAY, timedelta(hours=12), False),
+        (timedelta(hours=27), Precision.DAY, timedelta(), True),
+    ],
+)
+def test_a_date_some_hours_ahead_counts_from_now(ahead: timedelta, precision: Precision, counts: timedelta, doubted: bool) -> None:
+    item = one(published=ReadDate(NOW + ahead, precision, "straks", "rfc822"))
+    assert item.published is not None
+    assert item.published.at == NOW + counts
+    assert item.doubt == ('the date "straks" lies ahead and counts from now' if doubted else "")
+
+
+def test_time_passing_is_no_change_of_an_item() -> None:
+    """A date ahead becomes a past one, "22 mei" another year's, a doubt goes: the source said nothing new."""
+    later = NOW + timedelta(days=30)
+    for rule, moved in (("rfc822", timedelta()), ("no year", timedelta(days=365)), ("relative", timedelta(days=1))):
+        for days in (1, 20):
+            at = NOW + timedelta(days=days)
+            hashes = []
+            for now, stated in ((NOW, at), (later, at + moved)):
+                item = ParsedItem("/a", "T", published=ReadDate(stated, Precision.TIME, "x", rule))
+                parsed = ParsedSource(SourceKind.FEED, "test", (item,))
+                (found,), _remarks = normalise(parsed, base_url="https://www.example.org/", language="nl", now=now)
+                hashes.append(found.content_hash)
+            assert len(set(hashes)) == 1
+
+
+def test_an_update_before_the_publication_is_no_fault() -> None:
+    item = one(
+        published=ReadDate(NOW - timedelta(days=1), Precision.TIME, "a", "iso"),
+        updated=ReadDate(NOW - timedelta(days=2), Precision.TIME, "b", "iso"),
+    )
+    assert item.updated is not None
+    assert item.updated.at == NOW - timedelta(days=2)
+    assert item.doubt == ""
 
 
 def test_the_hash_changes_with_what_a_reader_sees_and_with_nothing_else() -> None:
