@@ -18,7 +18,10 @@ from pipeline.models import Image, ParsedItem, ParsedSource, ReadDate, SourceKin
 
 _PER_PAGE = 50
 # _embed fills only what _fields leaves in, so _links and _embedded are named too.
-_FIELDS = "id,link,guid,date,date_gmt,modified_gmt,title,excerpt,content,author,featured_media,categories,tags,_links,_embedded"
+_FIELDS = (
+    "id,link,type,guid,date,date_gmt,modified,modified_gmt,title,excerpt,content,"
+    "author,featured_media,categories,tags,_links,_embedded"
+)
 _EMBED = "author,wp:featuredmedia,wp:term"
 _ROUTE = re.compile(r"/wp/v2/(categories|tags|users)/(\d{1,12})/?", re.ASCII)
 _ROUTE_NAMES = {"categories": "categories", "tags": "tags", "users": "author"}
@@ -68,8 +71,13 @@ def read_wordpress(value: object, *, url: str, language: str, zone: str, now: da
 
 
 def _is_post(value: object) -> bool:
+    """Posts of any type; a picture in the media library has a link and a title too, but is no news."""
     post = mapping(value)
-    return isinstance(post.get("link"), str) and isinstance(mapping(post.get("title")).get("rendered"), str)
+    return (
+        post.get("type") != "attachment"
+        and isinstance(post.get("link"), str)
+        and isinstance(mapping(post.get("title")).get("rendered"), str)
+    )
 
 
 def _what_instead(value: object) -> str:

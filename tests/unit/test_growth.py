@@ -23,12 +23,19 @@ from pipeline.models import SourceKind
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MODULES = (
     "collect.bounded_feedparser",
+    "collect.foreign_text",
+    "collect.json_ld",
     "collect.listing",
     "collect.markup",
     "collect.normalise",
+    "collect.noted_dates",
+    "collect.offers",
     "collect.phrases",
+    "collect.read_data",
     "collect.read_feed",
     "collect.read_page",
+    "collect.read_sitemap",
+    "collect.read_wordpress",
     "compose.message",
     "deliver.relay",
     "http.answers",
@@ -47,8 +54,10 @@ WHOLE = (
     "_LOCAL",
     "_HOST",
     "_MEDIA_TYPE",
+    "_RFC3339",
+    "_FEED_NAME",
 )
-AT_START = ("_PROLOGUE", "_DECLARED_ENCODING")
+AT_START = ("_PROLOGUE", "_DECLARED_ENCODING", "_FIRST_TAG", "_DATE")
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES
