@@ -1,21 +1,59 @@
 """Bytes in, news out: finds out what a document is and hands it to its reader.
 
-    bytes ──▶ a feed by its root element? ──▶ read_feed
-                        └── no ──▶ HTML? ──▶ read_page: the listing
-
-A kind that is added later (WordPress, sitemap, JSON-LD) is one more branch here and one more reader beside these.
+bytes ─┬─ a feed by its root element, or a JSON Feed by its version ──▶ read_feed, read_json_feed
+       ├─ a list of WordPress posts ──▶ read_wordpress
+       ├─ a sitemap, or an index of them, by its root element ──▶ read_sitemap
+       └─ HTML ─┬─ the operator names the blocks ──▶ read_page
+                ├─ it describes two news items or more itself ──▶ read_data
+                └─ else ──▶ read_page: the listing
+                and always: what it links to and what else it offers ◀── offers
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
+from selectolax.lexbor import LexborHTMLParser
+
+from pipeline.collect.bounded_json import JsonRefusedError, load
+from pipeline.collect.markup import TooComplexError, decode, parse
+from pipeline.collect.offers import base_of, offers, page_links
+from pipeline.collect.read_data import read_data
 from pipeline.collect.read_feed import looks_like_feed, read_feed
+from pipeline.collect.read_json_feed import is_json_feed, read_json_feed
 from pipeline.collect.read_page import read_page
+from pipeline.collect.read_sitemap import looks_like_sitemap, read_sitemap
+from pipeline.collect.read_wordpress import is_api_root, is_posts, read_wordpress
+from pipeline.collect.unpack import unpacked
 from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedSource, SourceKind
+
+# Byte order marks, white space, and the upper half of either in UTF-16.
+_BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+_NAMES = {
+    SourceKind.FEED: "a feed",
+    SourceKind.WORDPRESS: "an answer of the WordPress REST API",
+    SourceKind.SITEMAP: "a sitemap",
+    SourceKind.PAGE: "a web page",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What was fetched, and the source's language, zone and now. ``value``: what its JSON describes, None where it is none."""
+
+    body: bytes
+    url: str
+    content_type: str
+    headers: Mapping[str, str]
+    language: str
+    zone: str
+    now: datetime
+    value: object = None
 
 
 def read(
@@ -29,35 +67,140 @@ def read(
     zone: str,
     now: datetime,
     max_items: int,
+    headers: Mapping[str, str] | None = None,
+    scope: str = "",
 ) -> ParsedSource:
-    """What one document yields, at most ``max_items`` of it, in document order.
+    """What one document yields, at most ``max_items`` of it, in document order (of a sitemap the newest).
 
-    ``url`` is the final address, ``language`` and ``zone`` (IANA name) the source's. Any bytes give a result or a
-    ReadError with a fix, in bounded time and memory.
+    ``url`` is the final address, ``language`` and ``zone`` (IANA name) the source's; ``headers`` the answer's, names in lower
+    case; ``scope``: only what a sitemap names below this address. Bytes decide what a document is, never its label. Any bytes
+    give a result or a ReadError with a fix, in bounded time and memory; where ``kind`` is not what the document is, the fix
+    says what it is instead.
     """
+    body = unpacked(body, url)
     if not body.strip():
         raise ReadError(url, "is empty", fix="Look at the address in a browser.")
-    is_feed = kind is SourceKind.FEED or (kind is SourceKind.AUTO and looks_like_feed(body, content_type))
-    if is_feed:
-        parsed = read_feed(body, url=url, content_type=content_type, zone=zone, now=now, language=language)
-    elif (other := _other_than_page(body, content_type)) == "":
-        parsed = read_page(body, url=url, content_type=content_type, page=page, language=language, zone=zone, now=now)
-    else:
-        raise ReadError(url, f"is neither a feed nor a web page ({other})", fix="Give the address of a feed or a news page.")
-    return _limited(parsed, max_items)
+    document = _recognised(_Document(body, url, content_type, headers or {}, language, zone, now))
+    found = _kind_of(document)
+    wanted = found if kind is SourceKind.AUTO else kind
+    if wanted is None:
+        raise _unknown(document)
+    if wanted is not found and not _forgiven(document, wanted, found):
+        raise _another_kind(document, wanted, found)
+    readers = {
+        SourceKind.FEED: partial(_read_feed, document),
+        SourceKind.WORDPRESS: partial(_read_wordpress, document),
+        SourceKind.SITEMAP: partial(_read_sitemap, document, scope, max_items),
+        SourceKind.PAGE: partial(_read_html, document, page),
+    }
+    return _limited(readers[wanted](), max_items)
 
 
-def _other_than_page(body: bytes, content_type: str) -> str:
+def _recognised(document: _Document) -> _Document:
+    """With the value of its JSON, where it begins like some."""
+    if not document.body.lstrip(_BEFORE_TEXT).startswith((b"{", b"[")):
+        return document
+    try:
+        return replace(document, value=load(decode(document.body, document.content_type)))
+    except JsonRefusedError as error:
+        raise ReadError(document.url, f"is JSON that {error}", fix="Tell the site, or give another address.") from None
+
+
+def _kind_of(document: _Document) -> SourceKind | None:
+    value, body = document.value, document.body
+    if value is not None:
+        if is_json_feed(value):
+            return SourceKind.FEED
+        empty = value == [] and "/wp/v2/" in document.url
+        return SourceKind.WORDPRESS if is_posts(value) or is_api_root(value) or empty else None
+    if looks_like_feed(body, document.content_type):
+        return SourceKind.FEED
+    if looks_like_sitemap(body):
+        return SourceKind.SITEMAP
+    return SourceKind.PAGE if _other_than_page(document) == "" else None
+
+
+def _other_than_page(document: _Document) -> str:
     """What a document is that is no HTML; empty for HTML. Bytes decide before labels, which are often wrong."""
-    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:4096]
-    media = content_type.partition(";")[0].strip().lower()[:60] or "unlabelled data"
+    start = document.body.lstrip(_BEFORE_TEXT)[:4096]
+    media = document.content_type.partition(";")[0].strip().lower()[:60] or "unlabelled data"
     if start[:1] in (b"{", b"["):
         return "JSON"
     if start.startswith(b"<?xml") and b"<html" not in start.lower():
         return "XML of another kind"
-    if start.startswith(b"%PDF") or media.startswith(("image/", "audio/", "video/")) or b"<" not in body:
+    if start.startswith(b"%PDF") or media.startswith(("image/", "audio/", "video/")) or b"<" not in document.body:
         return media
     return ""
+
+
+def _forgiven(document: _Document, wanted: SourceKind, found: SourceKind | None) -> bool:
+    """A feed behind a page's first lines, and JSON that WordPress explains itself, are looked at by their readers."""
+    if wanted is SourceKind.FEED:
+        return document.value is None and found in (None, SourceKind.PAGE) and _may_hold_feed(document.body)
+    return wanted is SourceKind.WORDPRESS and document.value is not None and found is None
+
+
+def _may_hold_feed(body: bytes) -> bool:
+    start = body[:65536].lower()
+    return any(mark in start for mark in (b"<rss", b"<feed", b":rdf", b"<channel")) and b"<html" not in start
+
+
+def _unknown(document: _Document) -> ReadError:
+    what = _other_than_page(document)
+    return ReadError(document.url, f"is neither a feed nor a web page ({what})", fix="Give the address of a feed or a news page.")
+
+
+def _another_kind(document: _Document, wanted: SourceKind, found: SourceKind | None) -> ReadError:
+    is_what = _NAMES[found] if found else _other_than_page(document)
+    fix = f'It is {is_what}: set kind = "{found}" or "auto".' if found else f"It is {is_what}: give another address."
+    if found is SourceKind.PAGE and (named := _named_by(document, wanted)):
+        fix = f'It is a web page that names one: use {named}, or set kind = "auto".'
+    return ReadError(document.url, f"is not {_NAMES[wanted]}", fix=fix)
+
+
+def _named_by(document: _Document, wanted: SourceKind) -> str:
+    """The first address of the kind that is wanted among what a page offers."""
+    text = decode(document.body, document.content_type)
+    return next((offer.url for offer in offers(text, document.headers, document.url) if offer.kind is wanted), "")
+
+
+def _read_feed(this: _Document) -> ParsedSource:
+    if this.value is not None:
+        return read_json_feed(this.value, url=this.url, language=this.language, zone=this.zone, now=this.now)
+    return read_feed(this.body, url=this.url, content_type=this.content_type, zone=this.zone, now=this.now, language=this.language)
+
+
+def _read_wordpress(this: _Document) -> ParsedSource:
+    return read_wordpress(this.value, url=this.url, language=this.language, zone=this.zone, now=this.now)
+
+
+def _read_sitemap(this: _Document, scope: str, limit: int) -> ParsedSource:
+    return read_sitemap(this.body, url=this.url, language=this.language, zone=this.zone, now=this.now, scope=scope, limit=limit)
+
+
+def _read_html(this: _Document, page: PageSettings) -> ParsedSource:
+    try:
+        tree = parse(decode(this.body, this.content_type))
+    except TooComplexError as error:
+        raise ReadError(this.url, f"is a page that {error}", fix="Give the address of a feed or of a simpler page.") from None
+    links = page_links(tree, this.url)
+    parsed = None if page.item else _described(this, tree, links)
+    if parsed is None:
+        parsed = read_page(
+            this.body,
+            url=this.url,
+            content_type=this.content_type,
+            page=page,
+            language=this.language,
+            zone=this.zone,
+            now=this.now,
+        )
+    return replace(parsed, links=links, offers=offers(tree, this.headers, this.url))
+
+
+def _described(this: _Document, tree: LexborHTMLParser, links: frozenset[str]) -> ParsedSource | None:
+    base = base_of(tree, this.url)
+    return read_data(tree, url=this.url, base=base, links=links, language=this.language, zone=this.zone, now=this.now)
 
 
 def _limited(parsed: ParsedSource, max_items: int) -> ParsedSource:

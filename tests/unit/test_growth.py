@@ -25,13 +25,20 @@ MODULES = (
     "collect.article_facts",
     "collect.article_region",
     "collect.bounded_feedparser",
+    "collect.foreign_text",
+    "collect.json_ld",
     "collect.listing",
     "collect.markup",
     "collect.normalise",
+    "collect.noted_dates",
+    "collect.offers",
     "collect.phrases",
     "collect.read_article",
+    "collect.read_data",
     "collect.read_feed",
     "collect.read_page",
+    "collect.read_sitemap",
+    "collect.read_wordpress",
     "compose.message",
     "deliver.relay",
     "http.answers",
@@ -55,8 +62,10 @@ WHOLE = (
     "_LOCAL",
     "_HOST",
     "_MEDIA_TYPE",
+    "_RFC3339",
+    "_FEED_NAME",
 )
-AT_START = ("_ASIDE_START", "_BY", "_HEAD", "_SHARE_HOST", "_PROLOGUE", "_DECLARED_ENCODING")
+AT_START = ("_ASIDE_START", "_BY", "_DATE", "_DECLARED_ENCODING", "_FIRST_TAG", "_HEAD", "_PROLOGUE", "_SHARE_HOST")
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES
