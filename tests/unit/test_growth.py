@@ -23,9 +23,13 @@ from pipeline.models import SourceKind
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MODULES = (
     "collect.bounded_feedparser",
+    "collect.block",
+    "collect.images",
     "collect.listing",
     "collect.markup",
     "collect.normalise",
+    "collect.outline",
+    "collect.pages",
     "collect.phrases",
     "collect.read_feed",
     "collect.read_page",
