@@ -60,9 +60,9 @@ class Block:
             if node.is_element_node:
                 yield from (inner for inner in node.traverse(include_text=False) if inner.is_element_node)
 
-    def loose_text(self) -> str:
-        """Text that is in no element of its own, such as a date before the link in a list item."""
-        return squeeze(" ".join(_own_text(node) if node.is_element_node else node.text() for node in self.nodes))
+    def loose_texts(self) -> list[str]:
+        """Text that is in no element of its own, such as a date before the link in a list item; one string a node."""
+        return [_own_text(node) if node.is_element_node else squeeze(node.text()) for node in self.nodes]
 
 
 class About:
@@ -181,7 +181,7 @@ class BlockReader:
         return (found, label) if found is not None else self._loose_date(block)
 
     def _loose_date(self, block: Block) -> tuple[ReadDate | None, str]:
-        text = block.loose_text()
+        text = squeeze(" ".join(block.loose_texts()))
         found = self._read(text) if 6 <= len(text) <= _MAX_LABEL else None
         return found, text if found is not None else ""
 
@@ -195,10 +195,9 @@ class BlockReader:
                 if found is not None and is_plausible(found, self._now):
                     break
                 found = None
-            if found is None:
-                found = self._read(text) if len(text) <= _MAX_LABEL else None
-            if found is not None:
-                return found, text
+            said = self._read(text) if len(text) <= _MAX_LABEL else None
+            if found is not None or said is not None:
+                return found or said, text if said is not None else ""
             if remark and (text or stamp) and len(self.remarks) < 50:
                 self.remarks.append(f'the date "{(text or stamp)[:60]}" could not be read')
         return None, ""
@@ -245,7 +244,7 @@ class BlockReader:
             nodes = (node for node in block.css(selector)[:_MAX_LEAVES] if node.mem_id not in used)
             if text := _longest((_words(node) for node in nodes), title, label):
                 return text
-        return _longest((block.loose_text(), *(_own_text(node) for node in around)), title, label)
+        return _longest((*block.loose_texts(), *(_own_text(node) for node in around)), title, label)
 
     def _image(self, block: Block) -> Image | None:
         selector = self._page.image
@@ -311,7 +310,7 @@ def _above(title: LexborNode | None, block: Block) -> LexborNode | None:
         while before is not None and not before.is_element_node:
             before = before.prev
         if before is not None:
-            plain = before.tag in ("p", "div", "span") and before.css_first("a,img,picture,figure,time,ul,svg,p p,div div") is None
+            plain = before.tag in ("p", "div", "span") and before.css_first("a,img,picture,figure,time,ul") is None
             inside = len(block.nodes) == 1 or before.mem_id in block.ids
             return before if plain and inside and len(_words(before)) <= 40 else None
         current = current.parent
@@ -373,6 +372,7 @@ def _without_date(text: str, dated: ReadDate | None) -> str:
     rest = text.replace(dated.text, " ")
     rest = re.sub(r"(?i)\b(?:geplaatst|gepubliceerd|posted|published|veröffentlicht|publié)(?: (?:op|on|am|le))?\b", " ", rest)
     rest = re.split(r"(?i)\b(?:door|by|von|par)\b", rest)[0]
+    rest = re.sub(r"(?i)^\W*(?:op|on|am|vom|den|le|du|the|van|from|date|datum)\b\W*$", " ", rest)
     rest = re.sub(r"(?i)^\W*(?:ma|di|wo|do|vr|za|zo|mon|tue|wed|thu|fri|sat|sun)\w*\W*$", " ", rest)
     return squeeze(rest).strip(" |,·•–—-/:")
 

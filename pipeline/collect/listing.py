@@ -8,6 +8,7 @@ as for an agenda beside the news. Nothing here knows a particular site.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,13 @@ class Listing:
 
     shape: str
     items: tuple[ParsedItem, ...]
+    blocks: tuple[Block, ...] = ()
     left_out: int = 0
+
+    @property
+    def weak(self) -> bool:
+        """Nothing but titles: a page that asks for a password or for consent has such lists, too."""
+        return not any(map(_telling, self.items))
 
 
 @dataclass(slots=True)
@@ -70,12 +77,13 @@ def find_listing(outline: Outline, page: Page, read_block: ReadBlock) -> Listing
     """The best group together with those that lead to the same section of the site, or None where nothing is like news."""
     groups = sorted(outline.groups(), key=_promise, reverse=True)[:_MAX_GROUPS]
     judged = [found for group in groups for part in _parts(outline, group) if (found := judge(outline, page, part, read_block))]
+    _mark_wholes(judged)
     accepted = [one for one in judged if one.each >= _ENOUGH and len(one.items) >= 2]
     best = max(accepted, key=lambda one: one.score, default=None)
     if best is None:
         return _single(outline, page, read_block)
     chosen = _joined(best, [one for one in accepted if one is not best])
-    return Listing(best.group.shape, _with_lead(outline, page, chosen, read_block), best.left_out)
+    return Listing(best.group.shape, _with_lead(outline, page, chosen, read_block), tuple(best.group.blocks), best.left_out)
 
 
 def unique(items: Iterable[ParsedItem | None]) -> tuple[ParsedItem, ...]:
@@ -131,6 +139,24 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "is two bare titles": (count == 2 and bare, 0.4),
     }
     return {name: factor for name, (holds, factor) in checks.items() if holds}
+
+
+def _mark_wholes(judged: Sequence[Judged]) -> None:
+    """A block that holds several items of another good group is the list, or a row of it, and not an item."""
+    parts = [one for one in judged if one.each >= _ENOUGH]
+    for whole in judged:
+        spans = [whole.group.spans[number] for number in whole.places.values()]
+        worthy = [part for part in parts if part is not whole and part.each * 3 >= whole.each]
+        telling = [part for part in worthy if any(map(_telling, part.items.values())) or part.score > whole.score]
+        if any(_several_in_one(spans, part) for part in telling):
+            whole.features["holds several items"] = 0.1
+
+
+def _several_in_one(spans: Sequence[tuple[int, int]], part: Judged) -> bool:
+    """Whether a third of the spans hold two or more of the part's blocks each."""
+    starts = sorted(part.group.spans[number][0] for number in part.places.values())
+    held = [bisect_left(starts, end) - bisect_right(starts, start) for start, end in spans]
+    return 3 * sum(count >= 2 for count in held) >= len(held)
 
 
 def kind_of(text: str) -> int:

@@ -40,12 +40,10 @@ def facts_of(tree: LexborHTMLParser) -> Facts:
 
 def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], facts: Facts) -> tuple[str, str]:
     """The reason in a clause ("it asks for a password"), and a fix."""
-    text = squeeze(tree.body.text() if tree.body else "")
+    if wall := wall_of(tree, facts):
+        return wall
     own = [group for group in groups if not group.aside]
-    if facts.password and len(text) < 3_000:
-        return "it asks visitors to log in", "Give an address that anyone can open: Gazet does not log in."
-    if _is_cookie_wall(tree, text, facts):
-        return "it only asks for consent to cookies", f"The news stands behind that question. {_ELSEWHERE}"
+    text = squeeze(tree.body.text() if tree.body else "")
     if len(text) < 300 and (facts.shell or facts.scripts) and not outline_links(outline):
         return "the page is built in the browser by scripts and holds no text of its own", _ELSEWHERE
     if _story(outline) >= 500:
@@ -55,6 +53,16 @@ def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], f
     if not groups:
         return "nothing on it repeats", f"Give the address of a page that lists news. {_NAME}"
     return "all that repeats on it reads like navigation", f"Give the address of a page that lists news. {_NAME}"
+
+
+def wall_of(tree: LexborHTMLParser, facts: Facts) -> tuple[str, str] | None:
+    """What stands before the page, a password or a question about cookies, and a fix; None where nothing does."""
+    text = squeeze(tree.body.text() if tree.body else "")
+    if facts.password and len(text) < 3_000:
+        return "it asks visitors to log in", "Give an address that anyone can open: Gazet does not log in."
+    if _is_cookie_wall(tree, text, facts):
+        return "it only asks for consent to cookies", f"The news stands behind that question. {_ELSEWHERE}"
+    return None
 
 
 def outline_links(outline: Outline) -> int:

@@ -25,7 +25,7 @@ _STARTS = frozenset(("h2", "h3", "h4", "h5", "h6", "dt"))
 _ASIDE = frozenset(("nav", "footer", "aside", "dialog"))
 # A class that differs from item to item (post-26, category-nieuws, has-post-thumbnail, odd) says nothing about the shape.
 _OF_ONE_ITEM = re.compile(
-    r".*\d.*|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
+    r".*?\d++|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
     r"|active|current|featured|promoted|highlight(?:ed)?|new",
     re.IGNORECASE,
 )
@@ -97,20 +97,23 @@ class Outline:
 
     def _places(self) -> list[int]:
         """A number for each element: the same for siblings of one shape below the same place, else its own."""
-        counts = Counter((self.parents[at], node.tag, self._names[at]) for at, node in enumerate(self.nodes))
-        shared: dict[tuple[int, str, tuple[str, ...]], int] = {}
+        counts = Counter((self.parents[at], node.tag, name) for at, node in enumerate(self.nodes) for name in self._names[at] or ("",))
+        shared: dict[tuple[int, str, str], int] = {}
         places: list[int] = []
         for at, node in enumerate(self.nodes):
-            parent = self.parents[at]
-            repeats = parent >= 0 and counts[parent, node.tag, self._names[at]] > 1
-            places.append(shared.setdefault((places[parent], str(node.tag), self._names[at]), at) if repeats else at)
+            parent, tag = self.parents[at], str(node.tag)
+            label = max(self._names[at] or ("",), key=lambda name: counts[parent, tag, name])
+            repeats = parent >= 0 and counts[parent, tag, label] > 1
+            places.append(shared.setdefault((places[parent], tag, label), at) if repeats else at)
         return places
 
     def _by_shared_class(self, members: Sequence[int]) -> dict[str, list[int]]:
+        """Members by the class that most of them have; those with none in common with any other are one group, too."""
         frequency = Counter(name for at in members for name in self._names[at])
         labelled: dict[str, list[int]] = defaultdict(list)
         for at in members:
-            labelled[max(self._names[at], key=lambda name: frequency[name], default="")].append(at)
+            label = max(self._names[at], key=lambda name: frequency[name], default="")
+            labelled[label if frequency[label] > 1 else ""].append(at)
         return labelled
 
     def _runs(self) -> Iterator[Group]:

@@ -34,7 +34,7 @@ def next_page(tree: LexborHTMLParser, *, url: str, base_url: str, items: Collect
     What the page declares goes first (``rel=next``), then a link called "Volgende", "Older posts" and the like, then the
     number behind the current one. Only the same origin, never the page itself, an item, or a page with a lower number.
     """
-    ways = (_declared(tree), _named(tree), _numbered(tree, url, base_url))
+    ways = (_declared(tree), _named(tree, url, base_url), _numbered(tree, url, base_url))
     for node in (node for way in ways for node in way):
         target = absolute_url(node.attrs.get("href") or "", base_url).partition("#")[0]
         if target and target not in items and not _disabled(node) and _goes_on(url, target):
@@ -46,10 +46,11 @@ def _declared(tree: LexborHTMLParser) -> Iterator[LexborNode]:
     yield from tree.css("link[rel~=next][href], a[rel~=next][href]")
 
 
-def _named(tree: LexborHTMLParser) -> Iterator[LexborNode]:
+def _named(tree: LexborHTMLParser, url: str, base_url: str) -> Iterator[LexborNode]:
     for node in tree.css("a[href]"):
         names = {squeeze(node.text()[:200]), *(squeeze(node.attrs.get(name) or "")[:80] for name in ("aria-label", "title"))}
-        if any(NEXT_PAGE.fullmatch(name) or NEXT_SIGN.fullmatch(name) for name in names if len(name) <= 40) and _in_pager(node):
+        called = any(NEXT_PAGE.fullmatch(name) or NEXT_SIGN.fullmatch(name) for name in names if len(name) <= 40)
+        if called and (_in_pager(node) or _number_changed(url, absolute_url(node.attrs.get("href") or "", base_url))):
             yield node
 
 

@@ -9,9 +9,11 @@ _READ_MORE = (
 )
 # With a capital, as a link's text: a sentence may well end in "meer lezen".
 READ_MORE_AT_END = re.compile(rf"(?<![\s»›>→|–-])[\s»›>→|–-]*+(?<!\w)(?=[A-Z])(?i:{_READ_MORE})(?!\w)[\s»›>→….:|-]*+$")
+# "Meer" alone, or "Meer over …": "Meer geld voor scholen" is a headline.
 READ_MORE_LINK = re.compile(
-    rf"(?:{_READ_MORE}|lees(?: het (?:hele )?(?:artikel|bericht))?|bekijk(?: (?:meer|bericht|artikel))?"
-    r"|read (?:on|the (?:full )?(?:article|story))|more|meer(?: info(?:rmatie)?)?|mehr(?: erfahren)?|lire plus)(?:\b.{0,120})?",
+    rf"(?:(?:{_READ_MORE}|lees het (?:hele )?(?:artikel|bericht)|bekijk (?:meer|bericht|artikel)|read the (?:full )?(?:article|story))"
+    r"(?:\b.{0,120})?"
+    r"|(?:lees|bekijk|read on|more|meer|mehr|lire plus|mehr erfahren)(?: (?:over|about|über|sur|info\w{0,12})\b.{0,120})?[\W_]{0,9})",
     re.IGNORECASE,
 )
 NEXT_PAGE = re.compile(

@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from pipeline.collect.block import About, Block, BlockReader
 from pipeline.collect.listing import Page, find_listing, unique
 from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse
-from pipeline.collect.no_listing import Facts, explain, facts_of
+from pipeline.collect.no_listing import Facts, explain, facts_of, wall_of
 from pipeline.collect.outline import Outline
 from pipeline.collect.pages import links_of, next_page
 from pipeline.config import PageSettings
@@ -84,11 +84,13 @@ class _Document:
             raise ReadError(self.about.url, "no list of news was found on the page: it is empty", fix="Look at it in a browser.")
         outline = Outline(self.tree.body)
         reader = self._reader(self.page)
-        seen: list[Block] = []
-        listing = find_listing(outline, Page(self.about.url, reader.ahead), lambda block: seen.append(block) or reader.read(block))
-        if listing is None:
-            self._name_unmatched(seen)
+        listing = find_listing(outline, Page(self.about.url, reader.ahead), reader.read)
+        if listing is None or (listing.weak and wall_of(self.tree, self._facts)):
+            self._name_unmatched([block for group in outline.groups()[:20] for block in group.blocks[:20]])
             raise self._no_listing(outline)
+        self._name_unmatched(listing.blocks)
+        if listing.left_out:
+            self.remarks.append(f"{listing.left_out} blocks between the items were left out: they are of another kind")
         return f"listing {listing.shape}", listing.items
 
     def _reader(self, page: PageSettings) -> BlockReader:
