@@ -17,31 +17,20 @@ _NOW = (
     r"(?:het is(?: nu)?|nu|laatst bijgewerkt|bijgewerkt(?: op| om)?|last updated|updated(?: at)?|current time|it is(?: now)?"
     r"|es ist|stand|il est|mis à jour)"
 )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_COUNTERS = _words("bekeken gelezen gedeeld weergaven view react comment like share lezers readers aufrufe kommentar vue lecture")
 # Each pattern, on casefolded text, with words of which one is there if it matches: looking for those is much faster.
 _MOVING: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("geleden", " ago"), re.compile(rf"\b{_NUMBER} {_UNITS} (?:geleden|ago)\b")),
     (("vor ", "il y a "), re.compile(rf"\b(?:vor|il y a) {_NUMBER} {_UNITS}(?!\w)")),
     (("zojuist", "zonet", "just now", "gerade eben", "à l'instant"), re.compile(r"zojuist|zonet|just now|gerade eben|à l'instant")),
     (
-        tuple(
-            [
-                "bekeken",
-                "gelezen",
-                "gedeeld",
-                "weergaven",
-                "view",
-                "react",
-                "comment",
-                "like",
-                "share",
-                "lezers",
-                "readers",
-                "aufrufe",
-                "kommentar",
-                "vue",
-                "lecture",
-            ]
-        ),
+        _COUNTERS,
         re.compile(
             rf"(?<![\w.,])(?:\d[\d.,]{{0,9}}+ ?[km]?|geen|nog geen|een|één|no|one|keine|aucun) ?{_COUNTED}\b"
             rf"|\b{_COUNTED} ?[:(]? ?\d[\d.,]{{0,9}}+ ?[km]?\b\)?"

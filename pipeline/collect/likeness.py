@@ -17,7 +17,7 @@ ROWS, BANDS = 2, 20
 LEAD = 60
 SHORTEST = 12
 """Words of a lead; with fewer there is nothing to compare."""
-ENOUGH_OF_LEAD, ENOUGH_OF_TITLE = 0.5, 0.25
+ENOUGH_OF_LEAD, ENOUGH_OF_TITLE = 0.6, 0.25
 MUCH_OF_LEAD = 0.8
 _PRIME = (1 << 61) - 1
 _WORD = re.compile(r"\w+")
@@ -117,13 +117,14 @@ def same_story(one: Told, other: Told) -> float:
 
 
 def _apart(one: Told, other: Told) -> bool:
-    """Whether each has figures or names that the other lacks: another part, year, day, school or town."""
+    """Whether each has figures, names or a subject that the other lacks: another part, year, day, school or town."""
     if one.title_figures != other.title_figures and one.title_figures and other.title_figures:
         return True
     whole = _all(one), _all(other)
     figures = (one.title_figures | one.figures) - whole[1], (other.title_figures | other.figures) - whole[0]
     names = (one.title_names | one.names) - whole[1], (other.title_names | other.names) - whole[0]
-    return all(figures) or all(names)
+    subjects = frozenset(one.title).intersection(one.lead) - whole[1], frozenset(other.title).intersection(other.lead) - whole[0]
+    return all(figures) or all(names) or all(subjects)
 
 
 def _all(story: Told) -> frozenset[str]:
