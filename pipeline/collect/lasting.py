@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = (
-    r"(?:seconden?|sec\.?|minuten?|min\.?|uur|uren|dag(?:en)?|week|weken|maand(?:en)?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?"
+    r"(?:seconden?|sec\.?|minuut|minuten|min\.?|uur|uren|dag(?:en)?|week|weken|maand(?:en)?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?"
     r"|weeks?|months?|sekunden?|stunden?|tag(?:en?)?|wochen?|monat(?:en?)?|secondes?|heures?|jours?|semaines?|mois)"
 )
 _NUMBER = r"(?:\d{1,4}|een|één|een paar|enkele|half|an?|one|a few|einer|einem|une?|quelques)"

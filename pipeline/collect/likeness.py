@@ -1,6 +1,6 @@
 """Whether two texts tell one story: word shingles, min-hash bands to find who may, and exact shares to decide. Pure.
 
-The limits were measured on the pairs of ``tests/unit/likeness_pairs.py``. A false merge hides a story from everybody, a
+The limits were measured on the pairs of ``tests/data/likeness_pairs.json``. A false merge hides a story from everybody, a
 missed one only shows it twice: where something speaks against it (other figures, other names) they are two.
 """
 
