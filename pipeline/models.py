@@ -208,7 +208,8 @@ class CandidateItem:
 
     ``keys`` are its identities at this source, strongest first (``guid:…``, ``url:…``); ``url`` is absolute http(s) or
     empty; ``summary`` is plain text without "[…]" or "Lees meer"; ``content_html`` is sanitised; ``content_hash`` changes
-    when a reader would see a change. ``doubt`` says why a date that the source gives was not believed.
+    when a reader would see a change. ``doubt`` says why a date that the source gives was not believed. ``title_key``: title
+    and day, which name an item only where nothing else does; ``former_keys``: as earlier versions wrote its address.
     """
 
     keys: tuple[str, ...]
@@ -226,13 +227,37 @@ class CandidateItem:
     language: str
     content_hash: str
     doubt: str = ""
+    title_key: str = ""
+    former_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """What decide needs to know of a stored item."""
+    """What decide needs to know of a stored item.
+
+    ``elsewhere``: this source has not brought it under this key yet; ``theirs``: its text is another source's.
+    """
 
     item_id: int
+    content_hash: str
+    url: str = ""
+    title: str = ""
+    summary: str = ""
+    published_at: datetime | None = None
+    elsewhere: bool = False
+    theirs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PastVersion:
+    """How an item read before it was changed at ``until``; ``number`` 1 is the oldest."""
+
+    number: int
+    until: datetime
+    url: str
+    title: str
+    summary: str
+    content_html: str
     content_hash: str
 
 
@@ -264,13 +289,30 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """An entry that is taken for a known item by another key than its strongest; ``reason`` in words, for a person."""
+
+    item_id: int
+    candidate: CandidateItem
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectPlan:
-    """What a collect is going to write. ``new`` is oldest first, so that numbers follow time."""
+    """What a collect is going to write. ``new`` is oldest first, so that numbers follow time, and so is ``seen``.
+
+    ``seen``: the known items of the document, each with one entry; ``named``: with all of them. ``taken``: keys that the source
+    has given to another entry than before; they are its from now on.
+    """
 
     new: tuple[CandidateItem, ...] = ()
     updates: tuple[ItemUpdate, ...] = ()
     unchanged: int = 0
     remarks: tuple[str, ...] = ()
+    seen: tuple[tuple[int, CandidateItem], ...] = ()
+    named: tuple[tuple[int, CandidateItem], ...] = ()
+    merges: tuple[Merge, ...] = ()
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,52 @@
-"""What a collect is going to write: which candidates are new, which known ones changed. No store, no clock, no guessing."""
+"""What a collect is going to write: which candidates are new, which known ones changed. No store, no clock, no guessing.
+
+An entry is the item that one of its keys names, the strongest first (guid, then address); but a guid that a source has given
+to another story names it no more. What no key names may be known by title and day, where its old entry is gone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.models import CandidateItem, CollectPlan, ItemUpdate, KnownItem
+from pipeline.collect.likeness import unlike
+from pipeline.collect.normalise import exact_key, former_hash, url_key
+from pipeline.models import CandidateItem, CollectPlan, ItemUpdate, KnownItem, Merge
+
+Known = Mapping[str, KnownItem]
 
 
-def decide(candidates: Sequence[CandidateItem], known: Mapping[str, KnownItem], *, now: datetime) -> CollectPlan:
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The item that an entry is taken for; ``reason``: why, where it is not by its strongest key, else empty."""
+
+    item: KnownItem
+    reason: str = ""
+
+
+def every_key(candidates: Iterable[CandidateItem]) -> set[str]:
+    """All keys by which these candidates may be known."""
+    return {key for one in candidates for key in (*one.keys, *one.former_keys, one.title_key) if key}
+
+
+def decide(candidates: Sequence[CandidateItem], known: Known, *, now: datetime) -> CollectPlan:
     """The plan for candidates in document order, newest first as pages and feeds are.
 
-    ``known`` maps identity keys to stored items; a candidate with any of them is that item. Where its keys name several
-    items the strongest key wins, with a remark. ``new`` is oldest first, so that numbers follow time.
+    ``known`` maps keys to stored items (``every_key``). Where a candidate's keys name several items the one that reads like
+    it wins, else the strongest key, with a remark.
     """
-    new: list[CandidateItem] = []
-    by_item: dict[int, list[CandidateItem]] = {}
     remarks: list[str] = []
-    for candidate in candidates:
-        owners = list(dict.fromkeys(known[key].item_id for key in candidate.keys if key in known))
-        if not owners:
-            new.append(candidate)
-            continue
-        by_item.setdefault(owners[0], []).append(candidate)
-        if len(owners) > 1:
-            remarks.append(f'"{candidate.title[:60]}" has the identities of {len(owners)} items; taken for the first')
-    stored = {item.item_id: item for item in known.values()}
+    matches = [_by_key(candidate, known, remarks) for candidate in candidates]
+    _part_twins(candidates, matches)
+    _by_title(candidates, matches, known)
+    new = [_apart(one, known) for one, match in zip(candidates, matches, strict=True) if match is None]
+    by_item: dict[int, list[CandidateItem]] = {}
+    stored: dict[int, KnownItem] = {}
+    for candidate, match in zip(candidates, matches, strict=True):
+        if match is not None:
+            by_item.setdefault(match.item.item_id, []).append(candidate)
+            stored[match.item.item_id] = match.item
     updates = [_update(stored[item_id], same, known) for item_id, same in by_item.items()]
     written = tuple(update for update in updates if update is not None)
     return CollectPlan(
@@ -33,15 +54,147 @@ def decide(candidates: Sequence[CandidateItem], known: Mapping[str, KnownItem], 
         updates=written,
         unchanged=len(updates) - len(written),
         remarks=tuple(remarks),
+        seen=tuple((item_id, same[0]) for item_id, same in reversed(by_item.items())),
+        named=tuple((item_id, one) for item_id, same in by_item.items() for one in same),
+        merges=tuple(_merges(candidates, matches)),
+        taken=frozenset(_taken(candidates, matches, known)),
     )
 
 
-def _update(item: KnownItem, same: Sequence[CandidateItem], known: Mapping[str, KnownItem]) -> ItemUpdate | None:
+def _by_key(candidate: CandidateItem, known: Known, remarks: list[str]) -> _Match | None:
+    """The item that the candidate's keys name."""
+    owners: dict[int, tuple[str, KnownItem]] = {}
+    for key in (*candidate.keys[:-1], *candidate.former_keys, *candidate.keys[-1:]):
+        if key in known and not _other_story(candidate, key, known[key], known):
+            owners.setdefault(known[key].item_id, (key, known[key]))
+    if not owners:
+        return None
+    same = [one for one in owners.values() if len(owners) > 1 and _reads_alike(candidate, one[1])]
+    key, item = same[0] if same else next(iter(owners.values()))
+    if len(owners) > 1 and not same:
+        remarks.append(f'"{candidate.title[:60]}" has the identities of {len(owners)} items; taken for the first')
+    return _Match(item, _reason(candidate, key, known))
+
+
+def _reads_alike(candidate: CandidateItem, item: KnownItem) -> bool:
+    return candidate.title == item.title and bool(item.url) and url_key(candidate.url) == url_key(item.url)
+
+
+def _other_story(candidate: CandidateItem, key: str, item: KnownItem, known: Known) -> bool:
+    """Whether the key has been given to another story: another address, another title, another text."""
+    if item.theirs or not candidate.url or not item.url or exact_key(candidate.url) == exact_key(item.url):
+        return False
+    guid = key.startswith("guid:")
+    address = known.get(candidate.keys[-1])
+    if guid and address is not None and address.item_id == item.item_id and candidate.keys[-1] != key:
+        return False
+    if not guid and url_key(candidate.url) != url_key(item.url):
+        return False  # an address that it had before
+    if candidate.published is not None and candidate.published.at == item.published_at and guid:
+        return False
+    return unlike(candidate.title, candidate.summary, item.title, item.summary)
+
+
+def _reason(candidate: CandidateItem, key: str, known: Known) -> str:
+    strongest = known.get(candidate.keys[0])
+    if known[key].elsewhere:
+        return f"the same {'guid' if key.startswith('guid:') else 'address'} at another source"
+    if strongest is not None or key == candidate.keys[0] or len(candidate.keys) == 1:
+        return ""
+    return "the same address"
+
+
+def _part_twins(candidates: Sequence[CandidateItem], matches: list[_Match | None]) -> None:
+    """Entries of one document with different titles and addresses are not one item: the one that reads like it stays."""
+    by_item: dict[int, list[int]] = {}
+    for place, match in enumerate(matches):
+        if match is not None:
+            by_item.setdefault(match.item.item_id, []).append(place)
+    for places in by_item.values():
+        if len(places) > 1:
+            best = max(places, key=lambda place: (_closeness(candidates[place], matches[place]), -place))
+            for place in places:
+                if _differ(candidates[place], candidates[best]):
+                    matches[place] = None
+
+
+def _closeness(candidate: CandidateItem, match: _Match | None) -> tuple[bool, bool, bool]:
+    if match is None:
+        return (False, False, False)
+    item = match.item
+    return candidate.content_hash == item.content_hash, candidate.title == item.title, url_key(candidate.url) == url_key(item.url)
+
+
+def _differ(one: CandidateItem, other: CandidateItem) -> bool:
+    return one.title != other.title and url_key(one.url) != url_key(other.url)
+
+
+def _by_title(candidates: Sequence[CandidateItem], matches: list[_Match | None], known: Known) -> None:
+    """Entries that no key names, by title and day; where there is no day, only in the place where it was."""
+    present = {match.item.item_id for match in matches if match is not None}
+    found: list[KnownItem | None] = [match.item if match else None for match in matches]
+    for place, candidate in enumerate(candidates):
+        item = known.get(candidate.title_key) if found[place] is None else None
+        if item is not None and item.item_id not in present and not _texts_differ(candidate, item):
+            found[place] = item
+            present.add(item.item_id)
+    for place, candidate in enumerate(candidates):
+        item = found[place]
+        if matches[place] is None and item is not None:
+            dated = not candidate.title_key.startswith("title::")
+            if dated or _in_place(place, found):
+                reason = "the same title and day" if dated else "the same title in the same place"
+                matches[place] = _Match(item, f"{reason} as {item.url}" if item.url else reason)
+
+
+def _texts_differ(candidate: CandidateItem, item: KnownItem) -> bool:
+    return bool(candidate.summary and item.summary) and unlike("a", candidate.summary, "b", item.summary)
+
+
+def _in_place(place: int, found: Sequence[KnownItem | None]) -> bool:
+    """Whether it stands between the same neighbours: items were stored oldest first, and the newest stands first."""
+    item = found[place]
+    above = next((one for one in reversed(found[:place]) if one is not None), None)
+    below = next((one for one in found[place + 1 :] if one is not None), None)
+    if item is None or (above is None and below is None):
+        return False
+    return (above is None or above.item_id > item.item_id) and (below is None or below.item_id < item.item_id)
+
+
+def _apart(candidate: CandidateItem, known: Known) -> CandidateItem:
+    """A new item whose address, in another spelling, is that of another story keeps its own spelling as its address."""
+    address = candidate.keys[-1]
+    if address in known and candidate.former_keys and address.startswith("url:"):
+        return replace(candidate, keys=(*candidate.keys[:-1], *candidate.former_keys), former_keys=())
+    return candidate
+
+
+def _merges(candidates: Sequence[CandidateItem], matches: Sequence[_Match | None]) -> Iterable[Merge]:
+    for candidate, match in zip(candidates, matches, strict=True):
+        if match is not None and match.reason:
+            yield Merge(match.item.item_id, candidate, match.reason)
+
+
+def _taken(candidates: Sequence[CandidateItem], matches: Sequence[_Match | None], known: Known) -> Iterable[str]:
+    """Guids that name another item than the one their entry is: from now on they name that."""
+    for candidate, match in zip(candidates, matches, strict=True):
+        owner = known.get(candidate.keys[0])
+        if owner is None or owner.elsewhere or not candidate.keys[0].startswith("guid:"):
+            continue
+        if match is None or (match.item.item_id != owner.item_id and _reads_alike(candidate, match.item)):
+            yield candidate.keys[0]
+
+
+def _update(item: KnownItem, same: Sequence[CandidateItem], known: Known) -> ItemUpdate | None:
     """None where nothing is to be written. An entry that reads as stored wins, so that twins do not take turns."""
-    candidate = next((twin for twin in same if twin.content_hash == item.content_hash), same[0])
-    changed = candidate.content_hash != item.content_hash
+    candidate = next((twin for twin in same if _as_stored(twin, item)), same[0])
+    changed = not _as_stored(candidate, item)
     new_key = any(key not in known for key in candidate.keys)
     return ItemUpdate(item.item_id, candidate, changed) if changed or new_key else None
+
+
+def _as_stored(candidate: CandidateItem, item: KnownItem) -> bool:
+    return candidate.content_hash == item.content_hash or former_hash(candidate) == item.content_hash
 
 
 def _oldest_first(candidates: Sequence[CandidateItem], now: datetime) -> Iterable[CandidateItem]:

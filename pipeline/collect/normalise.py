@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pipeline.collect.dates import EARLIEST, is_plausible, is_steady
+from pipeline.collect.lasting import lasting, lasting_address, lasting_html
 from pipeline.collect.markup import absolute_url, clean_html, squeeze, to_text
 from pipeline.collect.phrases import READ_MORE_AT_END
 from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, Precision, ReadDate
@@ -23,6 +25,11 @@ _CLOCK_SKEW = timedelta(minutes=15)
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|_hsenc|_hsmi|igshid|mkt_tok|ref_src|wt_mc", re.IGNORECASE
 )
+_AMP_PARAMETER = re.compile(r"amp(?:=(?:1|true|amp)?)?|outputtype=amp", re.IGNORECASE)
+_SAME_HOST = re.compile(r"(?:www\d?|m|mobile|amp)\.(?=[^.]+\.[^.])")
+_INDEX = re.compile(r"/(?:index|default)\.(?:html?|php|aspx?|jsp|cfm)\Z", re.IGNORECASE)
+_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _CUT = re.compile(r"(?<!\s)\s*+(?:\[\s*+(?:…|\.{3}|&hellip;|&#8230;)\s*+\]|…|(?<!\.)\.{3,}+|\(\s*+(?:…|\.{3})\s*+\))\s*+$")
 _MAX_ENDINGS = 5
 _NO_TEASER = re.compile(
@@ -57,33 +64,106 @@ def normalise(
 
 
 def _distinct(candidates: Sequence[CandidateItem]) -> Iterator[CandidateItem]:
-    """One candidate an identity. An address under which entries with guids have different titles identifies none of them."""
+    """One candidate an identity; a key that entries with different titles share identifies none of them.
+
+    That is: a guid with different addresses, an address with different guids, one of two spellings that differ after all
+    (then each spelling is an address). A title names nothing where two entries of a day have it.
+    """
     titles: dict[str, set[str]] = {}
     for candidate in candidates:
-        if len(candidate.keys) == 2:
-            titles.setdefault(candidate.keys[1], set()).add(candidate.title)
+        for key in candidate.keys:
+            titles.setdefault(key, set()).add(candidate.title)
+    shared = {key for key, found in titles.items() if len(found) > 1}
+    told = [_without(candidate, shared, candidates) for candidate in candidates] if shared else list(candidates)
     seen: set[str] = set()
-    for candidate in candidates:
-        shared = len(titles.get(candidate.keys[-1], ())) > 1
-        told = replace(candidate, keys=candidate.keys[:1]) if shared else candidate
-        if seen.isdisjoint(told.keys):
-            seen.update(told.keys)
-            yield told
+    kept = []
+    for candidate in told:
+        if seen.isdisjoint(candidate.keys):
+            seen.update(candidate.keys)
+            kept.append(candidate)
+    twice = {key for key, count in Counter(candidate.title_key for candidate in kept).items() if count > 1}
+    for candidate in kept:
+        yield replace(candidate, title_key="") if candidate.title_key in twice else candidate
+
+
+def _without(candidate: CandidateItem, shared: set[str], candidates: Sequence[CandidateItem]) -> CandidateItem:
+    keys = candidate.keys
+    if len(keys) == 2 and keys[0] in shared:
+        addresses = {one.keys[-1] for one in candidates if one.keys[0] == keys[0]}
+        keys = keys[1:] if len(addresses) > 1 else keys
+    if keys[-1] in shared and keys[-1].startswith("url:"):
+        spellings = {exact_key(one.url) for one in candidates if one.keys[-1] == keys[-1]}
+        if len(spellings) > 1:
+            keys = (*keys[:-1], _bounded(exact_key(candidate.url)))
+        elif len(keys) == 2:
+            keys = keys[:1]
+    return replace(candidate, keys=keys, former_keys=()) if keys != candidate.keys else candidate
 
 
 def url_key(url: str) -> str:
-    """The identity of an address: no scheme, fragment, default port, trailing slash or tracking parameters.
+    """The identity of an address, the same for all that lead to one page; empty for an empty URL.
 
-    Empty for an empty URL. Case counts in path and query, as it does on servers.
+    Without scheme, default port, fragment (unless it is the address, as in "#!/a"), tracking parameters, trailing slash and
+    index.html; www., mobile and AMP addresses are those of the page itself; parameters in order, percent-encoding in one
+    spelling (RFC 3986 section 6.2.2). Case counts in path and query, as it does on servers.
     """
     if not url:
         return ""
     parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
-    kept = [pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])]
+    host = _SAME_HOST.sub("", (parts.hostname or "").rstrip("."), count=1)
+    kept = sorted(pair for pair in _kept(parts) if not _AMP_PARAMETER.fullmatch(pair)) if parts.query else []
     query = f"?{'&'.join(kept)}" if kept else ""
-    return f"url:{host}{port}{parts.path.rstrip('/')}{query}"
+    fragment = f"#{parts.fragment}" if parts.fragment[:1] in ("!", "/") else ""
+    address = f"{_path(parts.path)}{query}{fragment}"
+    return f"url:{host}{_port(parts)}{_PERCENT.sub(_decoded, address) if '%' in address else address}"
+
+
+def exact_key(url: str) -> str:
+    """The identity of an address as it is spelled, but for scheme, fragment, port, trailing slash and tracking parameters.
+
+    Earlier versions knew items by it.
+    """
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    query = "&".join(_kept(parts))
+    return f"url:{(parts.hostname or '').rstrip('.')}{_port(parts)}{parts.path.rstrip('/')}{'?' if query else ''}{query}"
+
+
+def _kept(parts: SplitResult) -> list[str]:
+    return [pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])]
+
+
+def _port(parts: SplitResult) -> str:
+    return f":{parts.port}" if parts.port not in (None, 80, 443) else ""
+
+
+def _path(path: str) -> str:
+    """Never shorter than one segment for AMP's sake: a page about "amp" is no home page."""
+    bare = _INDEX.sub("", path.rstrip("/")).rstrip("/")
+    folded = bare.lower()
+    if folded.endswith((".amp.html", ".amp.htm", ".amp")):
+        at = folded.rindex(".amp")
+        bare = bare[:at] + bare[at + 4 :]
+    elif folded.endswith("/amp") and len(bare) > 4:
+        bare = bare[:-4].rstrip("/")
+    elif folded.startswith("/amp/"):
+        bare = bare[4:]
+    return bare
+
+
+def _decoded(match: re.Match[str]) -> str:
+    character = chr(int(match[1], 16))
+    return character if character in _UNRESERVED else match[0].upper()
+
+
+def _title_key(title: str, published: ReadDate | None) -> str:
+    """Title and day (UTC); no day where the date moves with each reading. Empty for a title that says too little."""
+    folded = title.casefold()
+    if len(folded) < 12 or " " not in folded:
+        return ""
+    day = f"{published.at:%Y-%m-%d}" if published is not None and published.rule != "relative" else ""
+    return f"title:{day}:{hashlib.sha256(folded.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 def _bounded(key: str) -> str:
@@ -121,7 +201,8 @@ def shorten(text: str, limit: int) -> str:
 def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, remarks: list[str]) -> CandidateItem | None:
     url = absolute_url(item.url, base_url)
     guid = squeeze(item.guid)
-    keys = tuple(_bounded(key) for key in (f"guid:{guid}" if guid else "", url_key(url)) if key)
+    address, former = url_key(url), exact_key(url)
+    keys = tuple(_bounded(key) for key in (f"guid:{guid}" if guid else "", address) if key)
     if not keys:
         return None
     content = clean_html(item.content_html, base_url) if item.content_html else ""
@@ -145,6 +226,8 @@ def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, re
         language=squeeze(item.language or language)[:35],
         content_hash="",
         doubt=doubt,
+        title_key=_title_key(title, published),
+        former_keys=(_bounded(former),) if former != address and "#" not in address else (),
     )
     return replace(candidate, content_hash=_hash(candidate, item.published))
 
@@ -199,21 +282,24 @@ def _attachments(attachments: tuple[Attachment, ...], base_url: str) -> Iterator
 
 
 def _hash(item: CandidateItem, stated: ReadDate | None) -> str:
-    """SHA-256 over what a reader sees. "2 uur geleden" moves with every reading, so it is not part of it.
+    """SHA-256 over what a reader sees, but for what moves by itself ("2 uur geleden", counters, rotating pictures).
 
     Of the date it takes what the source states and not what is believed of it, which changes as time goes by.
     """
-    visible = [
-        item.title,
-        item.kicker,
-        item.summary,
-        item.content_html,
-        url_key(item.url),
-        stated.at.isoformat() if stated is not None and is_steady(stated) else "",
-        item.authors,
-        item.categories,
-        item.image.url if item.image else "",
-        [attachment.url for attachment in item.attachments],
-        item.language,
-    ]
+    texts = [lasting(item.title), lasting(item.kicker), lasting(item.summary), lasting_html(item.content_html), url_key(item.url)]
+    files = [lasting_address(item.image.url) if item.image else "", [lasting_address(one.url) for one in item.attachments]]
+    date = stated.at.isoformat() if stated is not None and is_steady(stated) else ""
+    return _digest([*texts, date, item.authors, item.categories, *files, item.language])
+
+
+def former_hash(item: CandidateItem) -> str:
+    """The content hash of the same as earlier versions made it: a new version of Gazet is no update of an item."""
+    texts = [item.title, item.kicker, item.summary, item.content_html, exact_key(item.url)]
+    files = [item.image.url if item.image else "", [attachment.url for attachment in item.attachments]]
+    dated = item.published is not None and item.published.rule != "relative"
+    date = item.published.at.isoformat() if item.published is not None and dated else ""
+    return _digest([*texts, date, item.authors, item.categories, *files, item.language])
+
+
+def _digest(visible: list[object]) -> str:
     return hashlib.sha256(json.dumps(visible, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()

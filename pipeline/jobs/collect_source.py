@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from pipeline.collect.decide import decide
 from pipeline.collect.normalise import normalise
 from pipeline.collect.read import read
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, GazetError, ReadError
 from pipeline.http import Fetched
+from pipeline.jobs import identity
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, CollectPlan, ItemStatus, KnownItem, ParsedSource
+from pipeline.models import CandidateItem, ItemStatus, ParsedSource
 from pipeline.store import Tx, feeds, items, runs
 from pipeline.store.sources import SourceRecord
 
@@ -152,22 +151,20 @@ def _apply(
     """Write everything one collect found in one transaction: items, numbers, validators, state."""
     with site.store.write() as tx:
         feeds.lock_source(tx, source.id)
-        keys = {key for candidate in reading.candidates for key in candidate.keys}
-        own = items.known(tx, source.id, keys)
-        known = items.known_elsewhere(tx, source.id, keys - own.keys()) | own
-        plan = decide(reading.candidates, known, now=now)
-        changed = _change_items(tx, source, plan, now)
-        seen = _recognise(tx, source, reading.candidates, known, own)
+        plan = identity.compare(tx, source, reading.candidates, now)
+        changed, restless = identity.change_items(tx, source, plan, now)
         status = ItemStatus.HELD if source.hold_next else ItemStatus.RELEASED
-        added = [(items.add(tx, source.id, source.url, new, status=status, now=now), new) for new in plan.new]
+        ids = items.add_all(tx, source.id, source.url, plan.new, status=status, now=now)
+        added = list(zip(ids, plan.new, strict=True))
+        identity.add_likenesses(tx, source, added)
         # Always in this order, so that two collects cannot lock each other out.
-        told = [_release(site, tx, source, slug, [*seen, *added], now) for slug in sorted(source.feeds)]
+        told = [_release(site, tx, source, slug, [*plan.seen, *added], now) for slug in sorted(source.feeds)]
         feeds.mark_collected(tx, source.id, now)
         feeds.set_rule(tx, source.id, reading.parsed.rule)
         _record_answer(tx, source, fetched, now, every, how)
         runs.mended(tx, f"source:{source.url}", now)
-    remarks = (*reading.remarks, *plan.remarks, *_held(source, len(added)), *filter(None, told))
-    same = len(seen) - changed
+    remarks = (*reading.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, told))
+    same = len(plan.seen) - changed
     return Collected(source.url, source.feeds, len(added), changed, same, rule=reading.parsed.rule, remarks=remarks)
 
 
@@ -177,34 +174,6 @@ def _held(source: SourceRecord, new: int) -> tuple[str, ...]:
         return ()
     how = '"gazet items list" shows them, "gazet items release ID --no-mail" only publishes one'
     return (f"{new} new held: they may have been mailed before the restore ({how})",)
-
-
-def _change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> int:
-    """Write what reads differently now, but for items whose text is another living source's; returns how many."""
-    changed = [update for update in plan.updates if update.changed]
-    others = items.of_living_sources(tx, source.id, [update.item_id for update in changed])
-    mine = [update for update in changed if update.item_id not in others]
-    for update in mine:
-        items.change(tx, source.id, update.item_id, update.candidate, now)
-    return len(mine)
-
-
-def _recognise(
-    tx: Tx,
-    source: SourceRecord,
-    candidates: Sequence[CandidateItem],
-    known: Mapping[str, KnownItem],
-    own: Mapping[str, KnownItem],
-) -> list[tuple[int, CandidateItem]]:
-    """The known items of a document, oldest first; keys under which this source did not name them yet are remembered."""
-    seen: dict[int, CandidateItem] = {}
-    for candidate in reversed(candidates):
-        item_id = next((known[key].item_id for key in candidate.keys if key in known), None)
-        if item_id is not None:
-            seen[item_id] = candidate
-            if not own.keys() >= set(candidate.keys):
-                items.add_keys(tx, source.id, item_id, candidate.keys)
-    return list(seen.items())
 
 
 def _release(site: Site, tx: Tx, source: SourceRecord, slug: str, found: list[tuple[int, CandidateItem]], now: datetime) -> str:

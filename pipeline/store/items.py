@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from pipeline.models import (
@@ -22,9 +22,9 @@ from pipeline.models import (
     Precision,
     SubscriptionStatus,
 )
-from pipeline.store import feeds, upsert
+from pipeline.store import feeds, numbers, upsert
 from pipeline.store.database import Tx
-from pipeline.store.record import Numbered, note
+from pipeline.store.numbers import parts
 from pipeline.store.schema import (
     DeliveryRow,
     EditionRow,
@@ -32,13 +32,10 @@ from pipeline.store.schema import (
     FeedSourceRow,
     ItemOriginRow,
     ItemRow,
-    RestoredNumberRow,
     SubscriptionRow,
 )
 
 _PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
-_BATCH = 500
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +52,19 @@ class ListedItem:
 
 def known(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
     """The items this source is known to have brought under any of these keys."""
-    return _known(tx, ItemOriginRow.source_id == source_id, keys)
+    return _known(tx, source_id, ItemOriginRow.source_id == source_id, keys, elsewhere=False)
 
 
-def _known(tx: Tx, where: ColumnElement[bool], keys: Iterable[str]) -> dict[str, KnownItem]:
-    columns = (ItemOriginRow.key, ItemRow.id, ItemRow.content_hash)
-    query = select(*columns).join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(where).order_by(ItemRow.id)
+def _known(tx: Tx, source_id: int, where: ColumnElement[bool], keys: Iterable[str], *, elsewhere: bool) -> dict[str, KnownItem]:
+    plain = ("content_hash", "url", "title", "summary", "published_at")
+    query = select(ItemOriginRow.key, ItemRow.id, ItemRow.source_id, *(getattr(ItemRow, name) for name in plain))
+    query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(where).order_by(ItemRow.id)
     found: dict[str, KnownItem] = {}
-    for part in _parts(sorted(set(keys))):
-        for key, item_id, content_hash in tx.execute(query.where(ItemOriginRow.key.in_(part))):
-            found.setdefault(key, KnownItem(item_id, content_hash))
+    for part in parts(sorted(set(keys))):
+        for row in tx.execute(query.where(ItemOriginRow.key.in_(part))):
+            if row.key not in found:
+                values = {name: getattr(row, name) for name in plain}
+                found[row.key] = KnownItem(row.id, **values, elsewhere=elsewhere, theirs=row.source_id != source_id)
     return found
 
 
@@ -78,49 +78,97 @@ def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, Kn
     beside = select(FeedSourceRow.source_id).join(pair, pair.feed == FeedSourceRow.feed).where(pair.source_id == source_id)
     left = beside.where(~FeedSourceRow.active)
     fits = or_(and_(ItemOriginRow.key.startswith("url:"), ItemOriginRow.source_id.in_(beside)), ItemOriginRow.source_id.in_(left))
-    return _known(tx, and_(fits, ItemOriginRow.source_id != source_id), keys)
+    return _known(tx, source_id, and_(fits, ItemOriginRow.source_id != source_id), keys, elsewhere=True)
 
 
 def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> set[int]:
     """Those of the items whose text is another source's that is still read: this one must not change it back and forth."""
     living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
     query = select(ItemRow.id).where(ItemRow.source_id != source_id, ItemRow.source_id.in_(living))
-    return {item_id for part in _parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+    return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
 
 
 def unnumbered(tx: Tx, slug: str, item_ids: Collection[int]) -> set[int]:
     """The released ones among these items that have no number in the feed yet."""
     numbered = exists().where(FeedItemRow.feed == slug, FeedItemRow.item_id == ItemRow.id)
     query = select(ItemRow.id).where(ItemRow.status == ItemStatus.RELEASED, ~numbered)
-    return {item_id for part in _parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
-
-
-def _parts(values: Iterable[T]) -> Iterator[list[T]]:
-    """In parts that SQLite takes as parameters of one statement."""
-    listed = list(values)
-    return (listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH))
+    return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
 
 
 def add(tx: Tx, source_id: int, source_url: str, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
     """Store a new item and how its source names it; returns its id. The identity is permanent from here on."""
-    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{source_url}\n{candidate.keys[0]}").urn
-    values = _content(candidate, now) | {"identity": identity, "source_id": source_id, "status": status, "first_seen_at": now}
-    if candidate.published is None:
-        values |= {"published_at": now, "published_precision": Precision.TIME, "date_text": ""}
-    item_id: int = tx.execute(insert(ItemRow).values(values).returning(ItemRow.id)).scalar_one()
-    add_keys(tx, source_id, item_id, candidate.keys)
-    return item_id
+    return add_all(tx, source_id, source_url, [candidate], status=status, now=now)[0]
 
 
-def add_keys(tx: Tx, source_id: int, item_id: int, keys: Sequence[str]) -> None:
-    """Remember every key under which this source names the item."""
-    upsert.ignore(tx, ItemOriginRow, [{"source_id": source_id, "key": key, "item_id": item_id} for key in keys])
+def add_all(
+    tx: Tx, source_id: int, source_url: str, candidates: Sequence[CandidateItem], *, status: ItemStatus, now: datetime
+) -> list[int]:
+    """Store new items and how their source names them; returns their ids, in the same order."""
+    if not candidates:
+        return []
+    identities = _free_identities(tx, source_url, candidates)
+    same = {"source_id": source_id, "status": status, "first_seen_at": now}
+    undated = {"published_at": now, "published_precision": Precision.TIME, "date_text": ""}
+    rows = [
+        undated | _content(one, now) | same | {"identity": identity} for one, identity in zip(candidates, identities, strict=True)
+    ]
+    made = tx.execute(insert(ItemRow).returning(ItemRow.identity, ItemRow.id), rows)
+    ids: dict[str, int] = {row.identity: row.id for row in made}
+    add_keys(tx, source_id, [(ids[identity], one) for one, identity in zip(candidates, identities, strict=True)])
+    return [ids[identity] for identity in identities]
+
+
+def _free_identities(tx: Tx, source_url: str, candidates: Sequence[CandidateItem]) -> list[str]:
+    """By the strongest key; by the next one where that has named another item before (a guid that was used again)."""
+    wanted = [[numbers.identity_of(source_url, key) for key in one.keys] for one in candidates]
+    query = select(ItemRow.identity)
+    every = [identity for listed in wanted for identity in listed]
+    taken = {identity for part in parts(every) for identity in tx.execute(query.where(ItemRow.identity.in_(part))).scalars()}
+    found = []
+    for listed in wanted:
+        found.append(next((identity for identity in listed if identity not in taken), uuid.uuid4().urn))
+        taken.add(found[-1])
+    return found
+
+
+def add_keys(tx: Tx, source_id: int, named: Iterable[tuple[int, CandidateItem]]) -> None:
+    """Remember every key under which this source names the items."""
+    rows = [
+        {"source_id": source_id, "key": key, "item_id": item_id}
+        for item_id, one in named
+        for key in (*one.keys, one.title_key)
+        if key
+    ]
+    upsert.ignore(tx, ItemOriginRow, rows)
+
+
+def forget_keys(tx: Tx, source_id: int, keys: Collection[str]) -> None:
+    """The source has given these keys to others; to be followed by ``add_keys`` in the same transaction."""
+    for part in parts(sorted(keys)):
+        tx.execute(delete(ItemOriginRow).where(ItemOriginRow.source_id == source_id, ItemOriginRow.key.in_(part)))
+
+
+def learn_address(tx: Tx, source_id: int, item_id: int, key: str) -> None:
+    """The item's address leads to this one (``url_key``), as a redirect has shown: it is known by both."""
+    upsert.ignore(tx, ItemOriginRow, [{"source_id": source_id, "key": key, "item_id": item_id}])
 
 
 def change(tx: Tx, source_id: int, item_id: int, candidate: CandidateItem, now: datetime) -> None:
     """The source shows the item differently now; identity, numbers and the date first seen stay."""
-    values = _content(candidate, now) | {"source_id": source_id}
-    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
+    change_all(tx, source_id, [(item_id, candidate)], now)
+
+
+def change_all(tx: Tx, source_id: int, changed: Sequence[tuple[int, CandidateItem]], now: datetime, *, quiet: bool = False) -> None:
+    """The same for many. ``quiet``: they read as they did before, so ``updated_at`` stays."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for item_id, candidate in changed:
+        values = _content(candidate, now) | {"source_id": source_id}
+        if quiet:
+            del values["updated_at"]
+        groups.setdefault(tuple(values), []).append({"which": item_id, **{f"new_{name}": one for name, one in values.items()}})
+    for names, rows in groups.items():  # two at most: with a date and without
+        values = {name: bindparam(f"new_{name}", type_=ItemRow.__table__.columns[name].type) for name in names}
+        tx.execute(update(ItemRow).where(ItemRow.id == bindparam("which")).values(values), rows)
 
 
 def _content(candidate: CandidateItem, now: datetime) -> dict[str, Any]:
@@ -143,44 +191,16 @@ def release(tx: Tx, slug: str, item_ids: Sequence[int], mailed: set[int], now: d
     if not item_ids:
         return
     first = feeds.lock(tx, slug).next_seq
-    former = _former_numbers(tx, slug, item_ids)
+    former = numbers.former(tx, slug, item_ids)
     fresh = [item_id for item_id in item_ids if item_id not in former]
-    numbers = former | {item_id: first + index for index, item_id in enumerate(fresh)}
+    given = former | {item_id: first + index for index, item_id in enumerate(fresh)}
     rows = [
-        {"feed": slug, "seq": numbers[item_id], "item_id": item_id, "mailed": item_id in mailed, "released_at": now}
+        {"feed": slug, "seq": given[item_id], "item_id": item_id, "mailed": item_id in mailed, "released_at": now}
         for item_id in item_ids
     ]
     tx.execute(insert(FeedItemRow), rows)
     feeds.set_next_seq(tx, slug, first + len(fresh))
-    _note_numbers(tx, slug, numbers)
-
-
-def _former_numbers(tx: Tx, slug: str, item_ids: Sequence[int]) -> dict[int, int]:
-    """Which of the items the record names, by identity or else by address; those numbers are theirs again from now on."""
-    columns = (RestoredNumberRow.seq, RestoredNumberRow.identity, RestoredNumberRow.url)
-    listed = tx.execute(select(*columns).where(RestoredNumberRow.feed == slug)).all()
-    if not listed:
-        return {}
-    by_identity = {row.identity: row.seq for row in listed}
-    by_url = {row.url: row.seq for row in listed if row.url}
-    found: dict[int, int] = {}
-    for item_id, identity, url in _named(tx, item_ids):
-        seq = by_identity.get(identity, by_url.get(url))
-        if seq is not None and seq not in found.values():
-            found[item_id] = seq
-    for part in _parts(found.values()):
-        tx.execute(delete(RestoredNumberRow).where(RestoredNumberRow.feed == slug, RestoredNumberRow.seq.in_(part)))
-    return found
-
-
-def _note_numbers(tx: Tx, slug: str, numbers: dict[int, int]) -> None:
-    note(tx, *(Numbered(slug, numbers[item_id], identity, url) for item_id, identity, url in _named(tx, numbers)))
-
-
-def _named(tx: Tx, item_ids: Iterable[int]) -> list[tuple[int, str, str]]:
-    """The id, identity and address of each of these items, by id."""
-    query = select(ItemRow.id, ItemRow.identity, ItemRow.url).order_by(ItemRow.id)
-    return [(row.id, row.identity, row.url) for part in _parts(item_ids) for row in tx.execute(query.where(ItemRow.id.in_(part)))]
+    numbers.put_on_record(tx, slug, given)
 
 
 def mailable_after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]:
@@ -240,12 +260,12 @@ def listing(tx: Tx, *, slug: str | None = None, status: ItemStatus | None = None
     if slug:
         query = query.where(ItemRow.id.in_(_ids_of_feed(slug)))
     rows = tx.execute(query.order_by(ItemRow.published_at.desc(), ItemRow.id.desc()).limit(limit)).all()
-    numbers: dict[int, dict[str, int]] = {}
+    places_of: dict[int, dict[str, int]] = {}
     places = select(FeedItemRow.item_id, FeedItemRow.feed, FeedItemRow.seq).where(FeedItemRow.item_id.in_([row.id for row in rows]))
     for item_id, feed, seq in tx.execute(places):
-        numbers.setdefault(item_id, {})[feed] = seq
+        places_of.setdefault(item_id, {})[feed] = seq
     return [
-        ListedItem(row.id, ItemStatus(row.status), row.title, row.url, row.published_at, numbers.get(row.id, {})) for row in rows
+        ListedItem(row.id, ItemStatus(row.status), row.title, row.url, row.published_at, places_of.get(row.id, {})) for row in rows
     ]
 
 

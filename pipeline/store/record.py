@@ -80,7 +80,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """The number that an item got in a feed."""
+    """The number that an item has in a feed. ``identity`` and ``url``, with spaces between: all that it goes by (``numbers``)."""
 
     kind: ClassVar[str] = "numbered"
     feed: str

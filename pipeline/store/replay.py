@@ -268,7 +268,7 @@ def add_numbers(tx: Tx, feed: str, numbers: Mapping[int, tuple[str, str]]) -> in
     here = select(FeedItemRow.seq, ItemRow.identity).join(ItemRow, ItemRow.id == FeedItemRow.item_id)
     known = tx.execute(here.where(FeedItemRow.feed == feed)).all()
     taken, named = {row.seq for row in known}, {row.identity for row in known}
-    waiting = {seq: one for seq, one in numbers.items() if seq not in taken and one[0] not in named}
+    waiting = {seq: one for seq, one in numbers.items() if seq not in taken and named.isdisjoint(one[0].split())}
     rows = [{"feed": feed, "seq": seq, "identity": identity, "url": url} for seq, (identity, url) in waiting.items()]
     for part in _parts(rows):
         upsert.ignore(tx, RestoredNumberRow, part)

@@ -129,10 +129,11 @@ def test_more_keys_than_a_database_takes_parameters_are_looked_up(store: Store, 
     with store.write() as tx:
         made = items.add(tx, source, SOURCE, candidate(keys=keys), status=ItemStatus.HELD, now=NOW)
         found = items.known(tx, source, [*keys, *(f"url:{number}" for number in range(40_000))])
-        assert found == dict.fromkeys(keys, KnownItem(made, candidate().content_hash))
+        here = KnownItem(made, candidate().content_hash, candidate().url, candidate().title, "", NOW)
+        assert found == dict.fromkeys(keys, here)
         assert items.known(tx, source + 1, keys) == {}
-        items.add_keys(tx, source, made, [*keys[:2], "url:new"])
-        assert items.known(tx, source, ["url:new"]) == {"url:new": KnownItem(made, candidate().content_hash)}
+        items.add_keys(tx, source, [(made, candidate(keys=(*keys[:2], "url:new")))])
+        assert items.known(tx, source, ["url:new"]) == {"url:new": here}
 
 
 @pytest.mark.parametrize(

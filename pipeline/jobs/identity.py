@@ -1,0 +1,108 @@
+"""Which item is which when a source is collected: compare │ merge │ change │ remember. All within the collect's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pipeline.collect import likeness
+from pipeline.collect.decide import decide, every_key
+from pipeline.collect.restless import LOOK_BACK, Verdict, judge
+from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
+from pipeline.store import Tx, feeds, items, merges, versions
+from pipeline.store.feeds import SourceRecord
+from pipeline.store.merges import Alike
+
+WITHIN = timedelta(days=7)
+"""A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
+
+
+def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], now: datetime) -> CollectPlan:
+    """What a collect is going to write; known items that this source names by a new key are remembered under it."""
+    keys = every_key(candidates)
+    own = items.known(tx, source.id, keys)
+    known = items.known_elsewhere(tx, source.id, keys - own.keys()) | own
+    plan = decide(candidates, known, now=now)
+    if plan.new and merges.has_neighbours(tx, source.id):
+        plan = _merge_alike(tx, source, plan, now)
+    items.forget_keys(tx, source.id, plan.taken)
+    _remember(tx, source, plan, own)
+    merges.note(tx, source.id, plan.merges, now)
+    return plan
+
+
+def _remember(tx: Tx, source: SourceRecord, plan: CollectPlan, own: Mapping[str, KnownItem]) -> None:
+    fresh = [
+        (item_id, one)
+        for item_id, one in plan.named
+        if any(key and (key not in own or key in plan.taken) for key in (*one.keys, one.title_key))
+    ]
+    items.add_keys(tx, source.id, fresh)
+
+
+def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> tuple[int, tuple[str, ...]]:
+    """Write what reads differently now, but for items whose text is another living source's.
+
+    Returns how many were updated, and remarks on those whose text moves by itself.
+    """
+    changed = {update.item_id: update.candidate for update in plan.updates if update.changed}
+    if not changed:
+        return 0, ()
+    for item_id in items.of_living_sources(tx, source.id, changed):
+        del changed[item_id]
+    stored, past = versions.present(tx, changed), versions.since(tx, changed, now - LOOK_BACK)
+    verdicts = {item_id: judge(stored[item_id], one, past.get(item_id, ()), now) for item_id, one in changed.items()}
+    written = {verdict: [(one, changed[one]) for one, said in verdicts.items() if said is verdict] for verdict in Verdict}
+    versions.keep(tx, [item_id for item_id, said in verdicts.items() if said is not Verdict.WAIT], now)
+    items.change_all(tx, source.id, written[Verdict.TAKE], now)
+    items.change_all(tx, source.id, written[Verdict.BACK], now, quiet=True)
+    remarks = tuple(f'"{one.title[:60]}" changes back and forth; it stays as it is for now' for _id, one in written[Verdict.WAIT])
+    return len(written[Verdict.TAKE]), remarks
+
+
+def add_likenesses(tx: Tx, source: SourceRecord, added: Sequence[tuple[int, CandidateItem]]) -> None:
+    """Where other sources of the same feeds are to look for these new items."""
+    if added and merges.has_neighbours(tx, source.id):
+        merges.add_bands(tx, {item_id: likeness.bands(likeness.told(one.title, one.summary)) for item_id, one in added})
+
+
+def _merge_alike(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> CollectPlan:
+    """New entries that tell a story which another source of the same feeds has brought are that item; at most one for each."""
+    for slug in sorted(source.feeds):  # another source of the feed must not bring the same one at this moment
+        feeds.lock(tx, slug)
+    since = now - WITHIN
+    unlooked = merges.unlooked_at(tx, source.feeds, since)
+    merges.add_bands(tx, {item_id: likeness.bands(likeness.told(title, text)) for item_id, title, text in unlooked})
+    told = [likeness.told(one.title, one.summary) for one in plan.new]
+    bands = [likeness.bands(one) for one in told]
+    found = merges.alike(tx, source.id, source.feeds, (band for listed in bands for band in listed), since)
+    stories = {one.item_id: likeness.told(one.title, one.summary) for one in found}
+    pairs = [
+        (likeness.same_story(told[place], stories[one.item_id]), place, one)
+        for place, candidate in enumerate(plan.new)
+        for one in found
+        if not one.bands.isdisjoint(bands[place]) and _about_as_old(candidate, one)
+    ]
+    taken: dict[int, Alike] = {}
+    for score, place, one in sorted(pairs, key=lambda pair: -pair[0]):
+        if score and place not in taken and one.item_id not in {other.item_id for other in taken.values()}:
+            taken[place] = one
+    return _with_merged(plan, taken)
+
+
+def _about_as_old(candidate: CandidateItem, one: Alike) -> bool:
+    return candidate.published is None or abs(candidate.published.at - one.published_at) <= WITHIN
+
+
+def _with_merged(plan: CollectPlan, taken: Mapping[int, Alike]) -> CollectPlan:
+    merged = [(one.item_id, plan.new[place]) for place, one in sorted(taken.items())]
+    reasons = [f"the same title and text as in {one.url}" for _place, one in sorted(taken.items())]
+    made = [Merge(item_id, candidate, reason) for (item_id, candidate), reason in zip(merged, reasons, strict=True)]
+    return replace(
+        plan,
+        new=tuple(one for place, one in enumerate(plan.new) if place not in taken),
+        seen=(*plan.seen, *merged),
+        named=(*plan.named, *merged),
+        merges=(*plan.merges, *made),
+    )

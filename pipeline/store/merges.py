@@ -1,0 +1,174 @@
+"""Entries that were taken for known items, where to look for stories that are told twice, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy.orm import aliased
+
+from pipeline.models import Attachment, CandidateItem, Confidence, Image, ItemStatus, Merge, Precision, ReadDate
+from pipeline.store import items, numbers, upsert
+from pipeline.store.database import Tx
+from pipeline.store.numbers import parts
+from pipeline.store.schema import FeedItemRow, FeedSourceRow, ItemOriginRow, ItemRow, LikenessRow, MergeRow, SourceRow
+
+_LOOKED_AT = "-"
+"""The band of an item that is too short to be compared: it is not looked at again."""
+_LATEST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecord:
+    """One merge into an item; ``other``: the item that undoing it made. ``source`` is the address of the entry's source."""
+
+    id: int
+    item: int
+    source_id: int
+    source: str
+    keys: tuple[str, ...]
+    reason: str
+    title: str
+    url: str
+    at: datetime
+    undone_at: datetime | None
+    other: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """An item of another source that may tell the same story; ``bands``: by which of those asked for."""
+
+    item_id: int
+    title: str
+    summary: str
+    url: str
+    published_at: datetime
+    bands: frozenset[str]
+
+
+def note(tx: Tx, source_id: int, merges: Sequence[Merge], now: datetime) -> None:
+    """Keep these merges so that they can be undone, and put on record what the items go by now."""
+    rows = [
+        {
+            "item_id": one.item_id,
+            "source_id": source_id,
+            "keys": list(one.candidate.keys),
+            "reason": one.reason,
+            "candidate": as_json(one.candidate),
+            "at": now,
+        }
+        for one in merges
+    ]
+    if rows:
+        tx.execute(insert(MergeRow), rows)
+        numbers.put_names_on_record(tx, {one.item_id for one in merges})
+
+
+def of_item(tx: Tx, item_id: int) -> list[MergeRecord]:
+    """Every merge into this item, oldest first."""
+    columns = (MergeRow.id, MergeRow.source_id, SourceRow.url, MergeRow.keys, MergeRow.reason, MergeRow.candidate)
+    query = select(*columns, MergeRow.at, MergeRow.undone_at, MergeRow.other_id)
+    query = query.join(SourceRow, SourceRow.id == MergeRow.source_id).where(MergeRow.item_id == item_id)
+    return [_record(item_id, *row) for row in tx.execute(query.order_by(MergeRow.id))]
+
+
+def _record(item_id: int, merge_id: int, source_id: int, source: str, *rest: Any) -> MergeRecord:
+    keys, reason, candidate, at, undone_at, other = rest
+    title, url = (str((candidate or {}).get(name, "")) for name in ("title", "url"))
+    return MergeRecord(merge_id, item_id, source_id, source, tuple(keys), reason, title, url, at, undone_at, other)
+
+
+def candidate_of(tx: Tx, merge_id: int) -> CandidateItem:
+    """The entry as it was when it was merged."""
+    return from_json(tx.execute(select(MergeRow.candidate).where(MergeRow.id == merge_id)).scalar_one() or {})
+
+
+def undo(tx: Tx, merge: MergeRecord, *, status: ItemStatus, now: datetime) -> int:
+    """Make the entry an item of its own, known by its keys at its source; returns its id."""
+    candidate = candidate_of(tx, merge.id)
+    items.forget_keys(tx, merge.source_id, [*candidate.keys, candidate.title_key])
+    made = items.add(tx, merge.source_id, merge.source, candidate, status=status, now=now)
+    tx.execute(update(MergeRow).where(MergeRow.id == merge.id).values(undone_at=now, other_id=made))
+    numbers.put_names_on_record(tx, [merge.item])
+    return made
+
+
+def has_neighbours(tx: Tx, source_id: int) -> bool:
+    """Whether a feed that reads this source reads others, too."""
+    pair = aliased(FeedSourceRow)
+    beside = and_(pair.feed == FeedSourceRow.feed, pair.source_id != source_id)
+    query = select(FeedSourceRow.feed).join(pair, beside).where(FeedSourceRow.source_id == source_id, FeedSourceRow.active)
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def unlooked_at(tx: Tx, slugs: Collection[str], since: datetime) -> list[tuple[int, str, str]]:
+    """The id, title and summary of the newest items of these feeds that have no bands yet."""
+    seen = exists().where(LikenessRow.item_id == ItemRow.id)
+    query = select(ItemRow.id, ItemRow.title, ItemRow.summary).join(FeedItemRow, FeedItemRow.item_id == ItemRow.id)
+    query = query.where(FeedItemRow.feed.in_(sorted(slugs)), ItemRow.first_seen_at >= since, ~seen)
+    rows = tx.execute(query.order_by(FeedItemRow.seq.desc()).limit(_LATEST)).all()
+    return list({row[0]: (row[0], row[1], row[2]) for row in rows}.values())
+
+
+def add_bands(tx: Tx, bands: Mapping[int, Sequence[str]]) -> None:
+    """Where to find these items by likeness; one without bands is found by none."""
+    rows = [{"band": band, "item_id": item_id} for item_id, found in bands.items() for band in (found or (_LOOKED_AT,))]
+    upsert.ignore(tx, LikenessRow, rows)
+
+
+def alike(tx: Tx, source_id: int, slugs: Collection[str], bands: Iterable[str], since: datetime) -> list[Alike]:
+    """Released items that these feeds have from other sources, first seen since then, that share one of the bands.
+
+    Not those that this source has an entry for, nor those from which one of its entries was parted by hand.
+    """
+    mine = exists().where(ItemOriginRow.item_id == ItemRow.id, ItemOriginRow.source_id == source_id)
+    parted = exists().where(MergeRow.item_id == ItemRow.id, MergeRow.source_id == source_id, MergeRow.undone_at.is_not(None))
+    shown = exists().where(FeedItemRow.item_id == ItemRow.id, FeedItemRow.feed.in_(sorted(slugs)))
+    columns = (LikenessRow.band, ItemRow.id, ItemRow.title, ItemRow.summary, ItemRow.url, ItemRow.published_at)
+    query = select(*columns).join(ItemRow, ItemRow.id == LikenessRow.item_id)
+    query = query.where(ItemRow.status == ItemStatus.RELEASED, ItemRow.first_seen_at >= since, shown, ~mine, ~parted)
+    shared: dict[int, set[str]] = {}
+    rows: dict[int, Any] = {}
+    for part in parts(sorted(set(bands))):
+        for row in tx.execute(query.where(LikenessRow.band.in_(part)).order_by(ItemRow.id)):
+            shared.setdefault(row.id, set()).add(row.band)
+            rows[row.id] = row
+    return [Alike(one.id, one.title, one.summary, one.url, one.published_at, frozenset(shared[one.id])) for one in rows.values()]
+
+
+def forget_bands(tx: Tx, before: datetime) -> int:
+    """Items first seen before then are compared with nothing any more; returns how many rows went."""
+    old = select(LikenessRow.item_id).join(ItemRow, ItemRow.id == LikenessRow.item_id).where(ItemRow.first_seen_at < before)
+    return int(tx.execute(delete(LikenessRow).where(LikenessRow.item_id.in_(old))).rowcount)
+
+
+def as_json(candidate: CandidateItem) -> dict[str, Any]:
+    """All of an entry, for a column of JSON."""
+    values = asdict(candidate)
+    for name in ("published", "updated"):
+        if values[name] is not None:
+            values[name]["at"] = values[name]["at"].isoformat()
+    return values
+
+
+def from_json(values: Mapping[str, Any]) -> CandidateItem:
+    """The entry again; what later versions know besides is left out."""
+    known = {name: one for name, one in values.items() if name in CandidateItem.__dataclass_fields__}
+    for name in ("keys", "authors", "categories", "former_keys"):
+        known[name] = tuple(known.get(name, ()))
+    for name in ("published", "updated"):
+        known[name] = _date(known[name]) if known.get(name) else None
+    known["image"] = Image(**known["image"]) if known.get("image") else None
+    known["attachments"] = tuple(Attachment(**one) for one in known.get("attachments", ()))
+    return CandidateItem(**known)
+
+
+def _date(values: Mapping[str, Any]) -> ReadDate:
+    read = dict(values) | {"at": datetime.fromisoformat(values["at"]), "precision": Precision(values["precision"])}
+    if "confidence" in read:
+        read["confidence"] = Confidence(read["confidence"])
+    return ReadDate(**read)
