@@ -6,15 +6,15 @@ import contextlib
 import functools
 import os
 import shlex
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, folder_of, print_json, say
-from pipeline.errors import ConfigError, GazetError, StoreError, UsageError
+from pipeline.errors import GazetError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -197,28 +197,22 @@ def _notes(settings: Settings, found: Finding) -> None:
 
 
 def feed_text(title: str, source: SourceSettings, found: str, today: date) -> str:
-    """The file as a person would write it: what differs from the defaults, and where the rest is said."""
-    from pipeline.config import quoted
+    """The file of a feed of one source as a person would write it; ``found`` is a remark about it."""
+    return feed_file(title, [(source, found)], "gazet add", today)
+
+
+def feed_file(title: str, sources: Sequence[tuple[SourceSettings, str]], by: str, today: date) -> str:
+    """The file as a person would write it: what differs from the defaults, a remark for each source, and where the rest is said."""
+    from pipeline.config import quoted, source_lines
     from pipeline.texts import one_line
 
     lines = [
-        f'# Written by "gazet add" on {today}. Every key: docs/operations.md of Gazet; what all feeds share: ../gazet.toml.',
+        f'# Written by "{by}" on {today}. Every key: docs/operations.md of Gazet; what all feeds share: ../gazet.toml.',
         f"title = {quoted(title)}",
-        "",
-        "[[source]]",
-        f"url = {quoted(source.url)}  # {one_line(found)}",
-        *_assignments(source.model_dump(exclude_defaults=True, exclude={"url", "page"})),
     ]
-    if page := source.page.model_dump(exclude_defaults=True):
-        lines += ["[source.page]", *_assignments(page)]
+    for source, remark in sources:
+        lines += ["", *source_lines(source, one_line(remark))]
     return "\n".join([*lines, "", "# [digest]", '# from = "News <news@example.org>"', '# cadence = "daily"', ""])
-
-
-def _assignments(values: dict[str, Any]) -> list[str]:
-    from pipeline.config import quoted
-
-    texts = {key: f"{int(value.total_seconds())}s" if isinstance(value, timedelta) else str(value) for key, value in values.items()}
-    return [f"{key} = {quoted(text)}" for key, text in texts.items()]
 
 
 def write_feed(path: Path, text: str) -> None:
@@ -226,24 +220,42 @@ def write_feed(path: Path, text: str) -> None:
 
     Raises UsageError or ConfigError.
     """
+    write_feeds({path: text})
+
+
+def write_feeds(texts: Mapping[Path, str]) -> None:
+    """Like ``write_feed`` for several files of one site: all of them are there afterwards, or none."""
     from pipeline import config
 
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _put(path, text)
+            written.append(path)
+        for folder in {path.parent.parent for path in texts}:
+            config.load(folder)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _put(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            raise UsageError(f"{path} is there by now.", fix="Choose another name.")
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UsageError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's feeds folder.") from None
-    try:
-        config.load(path.parent.parent)
-    except ConfigError:
-        path.unlink()
-        raise
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _say_what_next(path: Path, slug: str, settings: Settings) -> None:
