@@ -54,14 +54,14 @@ def add(
     if not (ask or yes or slug):
         raise UsageError("Nobody is here to ask for the feed's name.", fix="Say --slug NAME, or --yes to take what is suggested.")
     if slug:
-        _free(settings, slug)
+        free_slug(settings, slug)
     moment = clock_of(settings, now)()
     source, found = _read(settings, url, item, moment)
     if not as_json:
         trial.show_finding(found, settings.site.timezone, closely=True)
         _notes(settings, found)
     title, slug = _names(settings, found, title, slug, ask=ask)
-    path = settings.path(f"feeds/{_free(settings, slug)}.toml")
+    path = settings.path(f"feeds/{free_slug(settings, slug)}.toml")
     write_feed(path, feed_text(title, source, f"{count(len(found.items), 'item')} by: {found.rule}", moment.date()))
     if as_json:
         print_json({"slug": slug, "title": title, "file": path, "found": found})
@@ -110,7 +110,7 @@ def _names(settings: Settings, found: Finding, title: str, slug: str, *, ask: bo
     title = clean_title(title) or suggested_title(found)
     suggestion = suggested_slug(settings, title, found.url)
     if ask and not slug:
-        slug = asking.ask("Name, as in feeds/NAME.toml", suggestion, functools.partial(_free, settings))
+        slug = asking.ask("Name, as in feeds/NAME.toml", suggestion, functools.partial(free_slug, settings))
     return title, slug or suggestion
 
 
@@ -134,19 +134,34 @@ def suggested_title(found: Finding) -> str:
 
 def suggested_slug(settings: Settings, title: str, url: str) -> str:
     """A name that is free, from the title or from the host."""
-    from pipeline.config import slugify
-
-    host = (urlsplit(url).hostname or "").removeprefix("www.").partition(".")[0]
-    name = slugify(title) if any(char.isascii() and char.isalnum() for char in title) else slugify(host)
-    if len(name) > _LONGEST_SUGGESTION:
-        name = name[: _LONGEST_SUGGESTION + 1].rpartition("-")[0] or name[:_LONGEST_SUGGESTION]
+    name = slug_for(title, url)
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
     return next(one for one in names if _is_free(settings, one))
 
 
+def slug_for(title: str, url: str) -> str:
+    """A short name from the title, or from the host where the title has no letter that a name may have."""
+    from pipeline.config import slugify
+
+    host = ""
+    with contextlib.suppress(ValueError):  # an address from a list of feeds may be anything
+        host = (urlsplit(url).hostname or "").removeprefix("www.").partition(".")[0]
+    name = slugify(title) if any(char.isascii() and char.isalnum() for char in title) else slugify(host)
+    if len(name) > _LONGEST_SUGGESTION:
+        name = name[: _LONGEST_SUGGESTION + 1].rpartition("-")[0] or name[:_LONGEST_SUGGESTION]
+    return name
+
+
+def taken_names(settings: Settings) -> set[str]:
+    """All names that no new feed can have."""
+    files = {path.stem.lower() for path in settings.path("feeds").glob("*.toml")}
+    aliases = {alias for feed in settings.feeds.values() for alias in feed.aliases}
+    return {*settings.feeds, *aliases, *files, *_without_file(settings)}
+
+
 def _is_free(settings: Settings, slug: str) -> bool:
     try:
-        return bool(_free(settings, slug))
+        return bool(free_slug(settings, slug))
     except ValueError:
         return False
 
@@ -155,7 +170,7 @@ class _TakenError(UsageError, ValueError):
     """A name that cannot be given: asked again on a terminal, the end of the command elsewhere."""
 
 
-def _free(settings: Settings, slug: str) -> str:
+def free_slug(settings: Settings, slug: str) -> str:
     """The name, if a feed may be called that. Raises ``_TakenError``."""
     from pipeline.config import valid_slug
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
@@ -268,6 +268,13 @@ class DigestSettings(Section):
         )
 
 
+def _some(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+    """Not ``min_length``: that would complain of an empty list, too, whenever the only source has a mistake in it."""
+    if not sources:
+        raise ValueError("is empty: a feed needs a [[source]]")
+    return sources
+
+
 class FeedSettings(Section):
     """One file ``feeds/<slug>.toml``. ``slug`` is its name, ``language`` never empty after loading."""
 
@@ -277,7 +284,7 @@ class FeedSettings(Section):
     language: OptionalLanguage = ""
     home: OptionalHttpUrl = ""
     aliases: tuple[Slug, ...] = ()
-    source: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    source: Annotated[tuple[SourceSettings, ...], AfterValidator(_some)]
     publish: PublishSettings = PublishSettings()
     digest: DigestSettings = DigestSettings()
 

@@ -22,7 +22,10 @@ def _plain(char: str) -> bool:
 
 
 def value_text(value: Any) -> str:
-    """A value of the settings as TOML: texts, numbers, true and false, durations, and lists of them."""
+    """A value of the settings as TOML: texts, numbers, true and false, durations, and lists of them.
+
+    A text with backslashes, as regular expressions have, is written as it is, between single quotes.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -31,7 +34,9 @@ def value_text(value: Any) -> str:
         return quoted(duration_text(value))
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_text, value))}]"
-    return quoted(str(value))
+    text = str(value)
+    literal = ("\\" in text or '"' in text) and "'" not in text and text.isprintable()
+    return f"'{text}'" if literal else quoted(text)
 
 
 def duration_text(value: timedelta) -> str:
