@@ -6,15 +6,15 @@ import contextlib
 import functools
 import os
 import shlex
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, folder_of, print_json, say
-from pipeline.errors import ConfigError, GazetError, StoreError, UsageError
+from pipeline.errors import GazetError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -54,14 +54,14 @@ def add(
     if not (ask or yes or slug):
         raise UsageError("Nobody is here to ask for the feed's name.", fix="Say --slug NAME, or --yes to take what is suggested.")
     if slug:
-        _free(settings, slug)
+        free_slug(settings, slug)
     moment = clock_of(settings, now)()
     source, found = _read(settings, url, item, moment)
     if not as_json:
         trial.show_finding(found, settings.site.timezone, closely=True)
         _notes(settings, found)
     title, slug = _names(settings, found, title, slug, ask=ask)
-    path = settings.path(f"feeds/{_free(settings, slug)}.toml")
+    path = settings.path(f"feeds/{free_slug(settings, slug)}.toml")
     write_feed(path, feed_text(title, source, f"{count(len(found.items), 'item')} by: {found.rule}", moment.date()))
     if as_json:
         print_json({"slug": slug, "title": title, "file": path, "found": found})
@@ -110,7 +110,7 @@ def _names(settings: Settings, found: Finding, title: str, slug: str, *, ask: bo
     title = clean_title(title) or suggested_title(found)
     suggestion = suggested_slug(settings, title, found.url)
     if ask and not slug:
-        slug = asking.ask("Name, as in feeds/NAME.toml", suggestion, functools.partial(_free, settings))
+        slug = asking.ask("Name, as in feeds/NAME.toml", suggestion, functools.partial(free_slug, settings))
     return title, slug or suggestion
 
 
@@ -134,19 +134,34 @@ def suggested_title(found: Finding) -> str:
 
 def suggested_slug(settings: Settings, title: str, url: str) -> str:
     """A name that is free, from the title or from the host."""
-    from pipeline.config import slugify
-
-    host = (urlsplit(url).hostname or "").removeprefix("www.").partition(".")[0]
-    name = slugify(title) if any(char.isascii() and char.isalnum() for char in title) else slugify(host)
-    if len(name) > _LONGEST_SUGGESTION:
-        name = name[: _LONGEST_SUGGESTION + 1].rpartition("-")[0] or name[:_LONGEST_SUGGESTION]
+    name = slug_for(title, url)
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
     return next(one for one in names if _is_free(settings, one))
 
 
+def slug_for(title: str, url: str) -> str:
+    """A short name from the title, or from the host where the title has no letter that a name may have."""
+    from pipeline.config import slugify
+
+    host = ""
+    with contextlib.suppress(ValueError):  # an address from a list of feeds may be anything
+        host = (urlsplit(url).hostname or "").removeprefix("www.").partition(".")[0]
+    name = slugify(title) if any(char.isascii() and char.isalnum() for char in title) else slugify(host)
+    if len(name) > _LONGEST_SUGGESTION:
+        name = name[: _LONGEST_SUGGESTION + 1].rpartition("-")[0] or name[:_LONGEST_SUGGESTION]
+    return name
+
+
+def taken_names(settings: Settings) -> set[str]:
+    """All names that no new feed can have."""
+    files = {path.stem.lower() for path in settings.path("feeds").glob("*.toml")}
+    aliases = {alias for feed in settings.feeds.values() for alias in feed.aliases}
+    return {*settings.feeds, *aliases, *files, *_without_file(settings)}
+
+
 def _is_free(settings: Settings, slug: str) -> bool:
     try:
-        return bool(_free(settings, slug))
+        return bool(free_slug(settings, slug))
     except ValueError:
         return False
 
@@ -155,7 +170,7 @@ class _TakenError(UsageError, ValueError):
     """A name that cannot be given: asked again on a terminal, the end of the command elsewhere."""
 
 
-def _free(settings: Settings, slug: str) -> str:
+def free_slug(settings: Settings, slug: str) -> str:
     """The name, if a feed may be called that. Raises ``_TakenError``."""
     from pipeline.config import valid_slug
 
@@ -197,28 +212,22 @@ def _notes(settings: Settings, found: Finding) -> None:
 
 
 def feed_text(title: str, source: SourceSettings, found: str, today: date) -> str:
-    """The file as a person would write it: what differs from the defaults, and where the rest is said."""
-    from pipeline.config import quoted
+    """The file of a feed of one source as a person would write it; ``found`` is a remark about it."""
+    return feed_file(title, [(source, found)], "gazet add", today)
+
+
+def feed_file(title: str, sources: Sequence[tuple[SourceSettings, str]], by: str, today: date) -> str:
+    """The file as a person would write it: what differs from the defaults, a remark for each source, and where the rest is said."""
+    from pipeline.config import quoted, source_lines
     from pipeline.texts import one_line
 
     lines = [
-        f'# Written by "gazet add" on {today}. Every key: docs/operations.md of Gazet; what all feeds share: ../gazet.toml.',
+        f'# Written by "{by}" on {today}. Every key: docs/operations.md of Gazet; what all feeds share: ../gazet.toml.',
         f"title = {quoted(title)}",
-        "",
-        "[[source]]",
-        f"url = {quoted(source.url)}  # {one_line(found)}",
-        *_assignments(source.model_dump(exclude_defaults=True, exclude={"url", "page"})),
     ]
-    if page := source.page.model_dump(exclude_defaults=True):
-        lines += ["[source.page]", *_assignments(page)]
+    for source, remark in sources:
+        lines += ["", *source_lines(source, one_line(remark))]
     return "\n".join([*lines, "", "# [digest]", '# from = "News <news@example.org>"', '# cadence = "daily"', ""])
-
-
-def _assignments(values: dict[str, Any]) -> list[str]:
-    from pipeline.config import quoted
-
-    texts = {key: f"{int(value.total_seconds())}s" if isinstance(value, timedelta) else str(value) for key, value in values.items()}
-    return [f"{key} = {quoted(text)}" for key, text in texts.items()]
 
 
 def write_feed(path: Path, text: str) -> None:
@@ -226,24 +235,42 @@ def write_feed(path: Path, text: str) -> None:
 
     Raises UsageError or ConfigError.
     """
+    write_feeds({path: text})
+
+
+def write_feeds(texts: Mapping[Path, str]) -> None:
+    """Like ``write_feed`` for several files of one site: all of them are there afterwards, or none."""
     from pipeline import config
 
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _put(path, text)
+            written.append(path)
+        for folder in {path.parent.parent for path in texts}:
+            config.load(folder)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _put(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            raise UsageError(f"{path} is there by now.", fix="Choose another name.")
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UsageError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's feeds folder.") from None
-    try:
-        config.load(path.parent.parent)
-    except ConfigError:
-        path.unlink()
-        raise
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _say_what_next(path: Path, slug: str, settings: Settings) -> None:

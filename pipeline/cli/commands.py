@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import add, items, keep, operate, people, reports, restore, serve, sites, stages, trying
+from pipeline.cli import add, items, keep, operate, opml, people, reports, restore, serve, sites, stages, trying
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -52,6 +52,7 @@ for module in (sites, stages, trying, operate, reports, serve, keep, add, restor
     module.register(app)
 app.add_typer(people.app, name="subscribers")
 app.add_typer(items.app, name="items")
+app.add_typer(opml.app, name="opml")
 
 
 # Both copies of click that typer has had (its own and the package) raise this and its children for a wrong command line.

@@ -8,31 +8,45 @@ from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, slugify, 
 from pipeline.config.load import current_files, load
 from pipeline.config.sections import (
     OUTBOX,
+    Condition,
     DigestSettings,
     FeedSettings,
     PageSettings,
     RelaySettings,
     Settings,
     SourceSettings,
+    TopicSettings,
+    Wanted,
 )
-from pipeline.config.write import quoted
+from pipeline.config.terms import Term, composed, folded, parse_term
+from pipeline.config.write import duration_text, quoted, source_lines, value_text
 
 __all__ = [
     "OUTBOX",
     "WEEKDAYS",
+    "Condition",
     "DigestSettings",
     "FeedSettings",
     "PageSettings",
     "RelaySettings",
     "Settings",
     "SourceSettings",
+    "Term",
+    "TopicSettings",
+    "Wanted",
     "clock_time",
+    "composed",
     "current_files",
+    "duration_text",
+    "folded",
     "language_tag",
     "load",
+    "parse_term",
     "quoted",
     "slugify",
+    "source_lines",
     "time_zone",
     "valid_address",
     "valid_slug",
+    "value_text",
 ]

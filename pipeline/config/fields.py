@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from pipeline.config.terms import parse_term
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -186,19 +188,22 @@ def _words(value: object) -> object:
 
 
 def _wanted(values: tuple[str, ...]) -> tuple[str, ...]:
-    import regex
-
     for value in values:
-        if not _plain(value).strip():
-            raise ValueError("an empty text fits everything: leave the key out")
-        if len(value) > 500:
-            raise ValueError("is longer than 500 characters")
-        if len(value) > 2 and value.startswith("/") and value.endswith("/"):
-            try:
-                regex.compile(value[1:-1])
-            except regex.error as error:
-                raise ValueError(f'"{value}" is not a regular expression: {error}') from None
+        parse_term(_plain(value))
+    return _not_empty(values)
+
+
+def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("an empty list fits nothing: leave the key out")
     return values
+
+
+def _topic(value: str) -> str:
+    name = " ".join(value.split())
+    if not name or ";" in name:
+        raise ValueError(f'"{value}" is not a topic: it needs a name without ";", which separates topics elsewhere')
+    return name
 
 
 def _optional(check: Any) -> Any:
@@ -215,12 +220,14 @@ RelayTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_
 PollInterval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(days=7), "7d"))]
 ReadTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=5), "5m"))]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_wanted)]
+Topic = Annotated[str, AfterValidator(_plain), Field(max_length=80), AfterValidator(_topic)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]
 Address = Annotated[str, AfterValidator(_plain), AfterValidator(valid_address)]
 OptionalAddress = Annotated[str, AfterValidator(_plain), AfterValidator(_optional(valid_address))]
 Language = Annotated[str, AfterValidator(language_tag)]
+Languages = Annotated[tuple[Language, ...], BeforeValidator(_words), AfterValidator(_not_empty)]
 OptionalLanguage = Annotated[str, AfterValidator(_optional(language_tag))]
 Zone = Annotated[str, AfterValidator(time_zone)]
 OptionalZone = Annotated[str, AfterValidator(_optional(time_zone))]

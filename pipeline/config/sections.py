@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
@@ -16,6 +16,7 @@ from pipeline.config.fields import (
     Duration,
     HttpUrl,
     Language,
+    Languages,
     Listen,
     Mailbox,
     OptionalAddress,
@@ -34,6 +35,7 @@ from pipeline.config.fields import (
     Slug,
     StoreUrl,
     Title,
+    Topic,
     Weekday,
     Words,
     Zone,
@@ -155,34 +157,38 @@ class PageSettings(Section):
     image: OptionalSelector = ""
 
 
-class Condition(Section):
-    """What an item must be like; all keys that are given must fit, of a list any one.
+class Wanted(Section):
+    """What is looked for in an item; all keys that are given must fit, of a list any one. ``terms`` says how texts are meant.
 
-    A text is looked for as words, without regard to case; ``/…/`` is a regular expression.
+    ``text``: anything a reader sees of it. ``category``: its categories and the label above its title.
     """
 
     title: Words = ()
     text: Words = ()
     category: Words = ()
     author: Words = ()
-    language: Words = ()
+    language: Languages = ()
+
+
+class Condition(Wanted):
+    """What an item must be like. Its age is counted from its date; an item without one is new."""
+
     older_than: Duration | None = None
     newer_than: Duration | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Condition:
-        if not self.model_fields_set & set(Condition.model_fields):
+        if not self.model_dump(exclude_defaults=True):
             raise ValueError("says nothing: give title, text, category, author, language, older_than or newer_than")
+        if self.older_than is not None and self.newer_than is not None and self.older_than >= self.newer_than:
+            raise ValueError("fits nothing: older_than is not less than newer_than")
         return self
 
 
-class TopicSettings(Section):
+class TopicSettings(Wanted):
     """A topic and what belongs to it; without a condition every item of the source does."""
 
-    name: Annotated[Plain, Field(min_length=1, max_length=80)]
-    title: Words = ()
-    text: Words = ()
-    category: Words = ()
+    name: Topic
 
 
 class SourceSettings(Section):
@@ -262,6 +268,13 @@ class DigestSettings(Section):
         )
 
 
+def _some(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+    """Not ``min_length``: that would complain of an empty list, too, whenever the only source has a mistake in it."""
+    if not sources:
+        raise ValueError("is empty: a feed needs a [[source]]")
+    return sources
+
+
 class FeedSettings(Section):
     """One file ``feeds/<slug>.toml``. ``slug`` is its name, ``language`` never empty after loading."""
 
@@ -271,7 +284,7 @@ class FeedSettings(Section):
     language: OptionalLanguage = ""
     home: OptionalHttpUrl = ""
     aliases: tuple[Slug, ...] = ()
-    source: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    source: Annotated[tuple[SourceSettings, ...], AfterValidator(_some)]
     publish: PublishSettings = PublishSettings()
     digest: DigestSettings = DigestSettings()
 

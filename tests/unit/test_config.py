@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline import config
-from pipeline.config import Settings
+from pipeline.config import Settings, SourceSettings
 from pipeline.errors import ConfigError
 from pipeline.models import Cadence
+from pipeline.texts import one_line
 
 SITE = """\
 [site]
@@ -174,7 +176,95 @@ def test_what_is_no_toml_is_a_mistake_of_its_file(tmp_path: Path, text: str) -> 
 
 SECTIONS = ["site", "store", "relay", "collect", "web", "alerts", "defaults", "digest", "source", "page", "publish"]
 KEYS = ["url", "title", "language", "timezone", "contact", "name", "host", "port", "allow", "from", "cadence", "time", "max_items"]
+KEYS += ["include", "exclude", "topic", "text", "category", "older_than"]
 KEYS += ["min_items", "item", "kind", "items", "aliases", "every", "rate", "tls", "password", "weekday", "day", "listen", "_x", "["]
+
+
+CONDITIONS = """\
+[[source.include]]
+titel = "leraar"
+[[source.include]]
+[[source.exclude]]
+title = "vacature*"
+older_than = "1y"
+[[source.exclude]]
+title = ["goed", "/(/", "/a/i"]
+language = "dutch"
+[[source.topic]]
+name = "PO;VO"
+[[source.topic]]
+text = "leraren"
+"""
+
+
+def test_each_mistake_of_a_condition_is_named_by_file_and_key(tmp_path: Path) -> None:
+    said = problems(tmp_path, po=FEED + CONDITIONS)
+    wanted = [
+        'source.0.include.0.titel: unknown key "titel" (did you mean "title"?)',
+        "source.0.include.1: says nothing: give title, text, category, author, language, older_than or newer_than",
+        'source.0.exclude.0.older_than: \'1y\' is not a duration such as "30d", "6h", "15m" or "60s"',
+        'source.0.exclude.1.title: "/(/" is not a regular expression: missing ) at position 1',
+        'source.0.exclude.1.language.0: "dutch" is not a language such as "nl" or "en"',
+        'source.0.topic.0.name: "PO;VO" is not a topic: it needs a name without ";", which separates topics elsewhere',
+        "source.0.topic.1.name: is missing (add a line name = …)",
+    ]
+    assert said == [f"feeds/po.toml: {line}" for line in wanted]
+
+
+def test_a_feed_needs_a_source(tmp_path: Path) -> None:
+    assert problems(tmp_path, po='title = "PO"\nsource = []\n') == ["feeds/po.toml: source: is empty: a feed needs a [[source]]"]
+
+
+def test_conditions_are_read_one_text_being_a_list_of_one(tmp_path: Path) -> None:
+    tables = '[[source.include]]\ncategory = "Nieuws"\nnewer_than = "30d"\n'
+    tables += '[[source.topic]]\nname = " PO  nieuws "\ntext = ["po", \'/p\\.o/\']\n'
+    [source] = load(tmp_path, po=FEED + tables).feed("po").source
+    assert (source.include[0].category, source.include[0].newer_than) == (("Nieuws",), timedelta(days=30))
+    assert (source.topic[0].name, source.topic[0].text) == ("PO nieuws", ("po", "/p\\.o/"))
+    assert source.exclude == ()
+
+
+lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+terms = st.lists(
+    lines.filter(lambda text: "*" not in text and text.strip() and not text.startswith("/")) | lines.map("/{}/".format), min_size=1
+)
+SPARE = {"max_examples": 150, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+def as_source(values: dict[str, object]) -> SourceSettings | None:
+    try:
+        return SourceSettings(url="https://www.example.org/?a=b#c", **values)  # type: ignore[arg-type]
+    except ValueError:
+        return None
+
+
+conditions = st.lists(
+    st.fixed_dictionaries({"title": terms}, optional={"older_than": st.sampled_from(["0s", "90s", "48h", "7d"])}), max_size=2
+)
+sources = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["auto", "page"]),
+        "full_text": st.booleans(),
+        "pages": st.integers(1, 20),
+        "every": st.integers(1, 10_000).map("{}m".format),
+        "page": st.just({"item": 'a[b="\\c"]', "date": "time"}),
+        "include": conditions,
+        "exclude": conditions,
+        "topic": st.lists(st.fixed_dictionaries({"name": lines, "category": terms}), max_size=2),
+    },
+)
+
+
+@settings(**SPARE)
+@given(values=sources, remark=st.text(max_size=20))
+def test_a_source_that_is_written_reads_back_the_same(values: dict[str, object], remark: str) -> None:
+    source = as_source(values)
+    assume(source is not None)
+    text = "\n".join(config.source_lines(source, one_line(remark)))
+    assert SourceSettings(**tomllib.loads(text)["source"][0]) == source
+
+
 keys = st.sampled_from(SECTIONS) | st.sampled_from(KEYS) | st.text(max_size=5)
 leaves = (
     st.none()
