@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pipeline.collect.read_feed import looks_like_feed, read_feed
 from pipeline.collect.read_page import read_page
-from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedSource, SourceKind
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 
 def read(

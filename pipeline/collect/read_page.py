@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -18,9 +19,11 @@ from pipeline.collect.dates import is_plausible, languages_for, read_date, read_
 from pipeline.collect.listing import MAX_BLOCK_TEXT, find_listing, unique
 from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse, squeeze
 from pipeline.collect.phrases import READ_MORE_LINK
-from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import Image, ParsedItem, ParsedSource, ReadDate, SourceKind
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 _HEADINGS = "h1,h2,h3,h4,h5,h6"
 _TITLE_NAMES = "[class*=title],[class*=titel],[class*=heading],[class*=headline],[itemprop=headline]"
