@@ -199,7 +199,7 @@ class Fetcher:
         headers |= {**(wish.more or {}), **validators}
         addresses = self._guard.addresses(wish.url, target.host, target.port, deadline.remaining())
         with ask(wish.method, target, headers, addresses, deadline) as (response, sock):
-            sock.left = 2 * self._max_bytes + MAX_HEAD  # chunks have heads of their own
+            sock.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
             return self._answer(wish, target, response, bool(validators))
 
     def _answer(self, wish: _Wish, target: Target, response: HTTPResponse, conditional: bool) -> _Answer:
@@ -219,7 +219,7 @@ class Fetcher:
         """The decompressed body; both what is sent and what it unpacks to are held to the size limit."""
         if headers.get("transfer-encoding", "chunked").lower() not in ("chunked", "identity"):
             raise FetchError(wish.url, "is sent in a transfer encoding that nobody asked for")
-        sent = unpacked = 0
+        sent, unpacked, most = 0, 0, self._most(wish)
         unpack = decoder(wish.url, headers.get("content-encoding", ""))
         for chunk in _chunks(wish.url, response, self._too_large(wish.url)):
             sent += len(chunk)
@@ -228,13 +228,16 @@ class Fetcher:
                 if wish.first and unpacked >= wish.first:
                     yield piece[: len(piece) - (unpacked - wish.first)]
                     return
-                if max(sent, unpacked) > self._max_bytes:
+                if max(sent, unpacked) > most:
                     raise self._too_large(wish.url)
                 yield piece
-            if sent > self._max_bytes:
+            if sent > most:
                 raise self._too_large(wish.url)
         if not unpack.complete:
             raise FetchError(wish.url, "the compressed answer ends too early")
+
+    def _most(self, wish: _Wish) -> int:
+        return max(self._max_bytes, wish.first)
 
     def _too_large(self, asked: str) -> FetchError:
         fix = "Raise max_bytes under [collect] in gazet.toml if this is really meant."

@@ -22,7 +22,7 @@ _KEEP = 24 * 3600.0
 _AGAIN = 1800.0
 _REMEMBERED = 2_000_000
 _PER_ORIGIN = 500
-_AGENT_LINE = re.compile(r"user[- ]?agent\s*+[:\s](.*)", re.IGNORECASE)
+_AGENT_LINE = re.compile(r"user[- ]?agent(?:\s*+:|\s)(.*)", re.IGNORECASE)
 _OURS = re.compile(rf"{NAME}(?![a-z_-])", re.IGNORECASE)
 
 
@@ -109,7 +109,7 @@ class Robots:
             found = self._fetcher.fetch(f"{root}/robots.txt", accept=Accept.TEXT, first=_MAX_BYTES)
         except FetchError as error:
             # Not retryable: more than five redirects, or one to no address (section 2.3.1.2).
-            endless = not error.retryable and not isinstance(error, AddressRefusedError)
+            endless = error.status is None and not error.retryable and not isinstance(error, AddressRefusedError)
             if endless or (400 <= (error.status or 0) < 500 and error.status != 429):
                 return ""
             raise

@@ -50,7 +50,7 @@ WHOLE = (
     "_HOST",
     "_MEDIA_TYPE",
 )
-AT_START = ("_PROLOGUE", "_DECLARED_ENCODING")
+AT_START = ("_PROLOGUE", "_DECLARED_ENCODING", "_AGENT_LINE", "_OURS")
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES
