@@ -7,6 +7,7 @@
 Each hop is resolved, checked and pinned anew; the deadline covers all of them together.
 """
 
-from pipeline.http.fetch import Fetched, Fetcher, from_settings
+from pipeline.http.fetch import Accept, Fetched, Fetcher, Measured, from_settings
+from pipeline.http.hosts import HostGate
 
-__all__ = ["Fetched", "Fetcher", "from_settings"]
+__all__ = ["Accept", "Fetched", "Fetcher", "HostGate", "Measured", "from_settings"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+from functools import lru_cache
 from typing import Any
 
-from requests_hardened.ip_filter import InvalidIPAddress, filter_host
+from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 from urllib3.util.connection import allowed_gai_family
 
 from pipeline.errors import AddressRefusedError, FetchError
@@ -36,14 +37,13 @@ class AddressGuard:
             named = (host, int(port)) if colon and port.isdigit() else (entry, None)
             self._hosts.add((named[0].strip("[]").rstrip("."), named[1]))
 
-    def choose(self, url: str, host: str, port: int, seconds: float) -> str:
-        """The address to connect to. Every address of the host must be allowed, not only the first."""
-        addresses = _resolve(url, host, port, seconds)
-        if self._all or self._names(host, port):
-            return str(addresses[0])
-        for address in addresses:
-            self._check(url, host, port, address)
-        return str(addresses[0])
+    def addresses(self, url: str, host: str, port: int, seconds: float) -> list[str]:
+        """The addresses to connect to, best first. Every address of the host must be allowed, not only the first."""
+        found = _literal(host) or _resolve(url, host, port, seconds)
+        if not self._all and not self._names(host, port):
+            for address in found:
+                self._check(url, host, port, address)
+        return [str(address) for address in found]
 
     def _names(self, host: str, port: int) -> bool:
         name = host.lower().rstrip(".")
@@ -57,12 +57,9 @@ class AddressGuard:
         if port not in (80, 443):
             fix = f'If that is intended, add "{host}:{port}" to allow under [collect] in gazet.toml.'
             raise FetchError(url, f"port {port} is not one of 80 and 443", retryable=False, fix=fix)
-        try:
-            filter_host(str(address), port, allow_loopback=False)
-        except InvalidIPAddress:
-            raise AddressRefusedError(url, host, str(address)) from None
 
 
+@lru_cache(maxsize=4096)
 def _is_public(address: Address) -> bool:
     """Global unicast (IANA special-purpose registries); an address that carries an IPv4 one is judged by that too."""
     if isinstance(address, ipaddress.IPv6Address):
@@ -71,7 +68,18 @@ def _is_public(address: Address) -> bool:
             return False
         if address in _NAT64 or address.is_site_local:
             return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+    if any(address in network for network in EXTRA_BLOCKED_NET_RANGES):
+        return False
+    special = address.is_private or address.is_multicast or address.is_reserved or address.is_unspecified
+    return address.is_global and not special
+
+
+def _literal(host: str) -> list[Address]:
+    """The address that the host is, in its one canonical spelling; others ("0x7f.1") are for the resolver to understand."""
+    try:
+        return [] if "%" in host else [_unmapped(ipaddress.ip_address(host))]
+    except ValueError:
+        return []
 
 
 def _resolve(url: str, host: str, port: int, seconds: float) -> list[Address]:

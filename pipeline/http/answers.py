@@ -5,21 +5,33 @@ from __future__ import annotations
 import re
 import ssl
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import BadStatusLine, HTTPException, LineTooLong, RemoteDisconnected
+from typing import Protocol
 
-import requests
+import brotli
 
 from pipeline.errors import FetchError
+from pipeline.http.connection import MAX_HEAD, TooMuchError
 
 CHUNK = 65536
 _NEEDS_A_PERSON = (400, 401, 402, 405, 406, 407, 410, 414, 451, 501, 505)
 
 
+class Decoder(Protocol):
+    """Unpacks a body: ``pieces(chunk)`` yields at most about CHUNK bytes each; ``complete`` is asked at the end."""
+
+    @property
+    def complete(self) -> bool: ...  # noqa: D102
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]: ...  # noqa: D102
+
+
 class _Plain:
-    """An answer that is not compressed; its length is checked by urllib3 where the server names one."""
+    """An answer that is not compressed."""
 
     complete = True
 
@@ -55,30 +67,55 @@ class _Gzip:
         return rest if rest.startswith(b"\x1f\x8b") else b""
 
 
-def decoder(url: str, encoding: str) -> _Plain | _Gzip:
-    """What unpacks a body with this Content-Encoding: ``pieces(chunk)``, ``complete`` at the end. FetchError if nothing does."""
+class _Brotli:
+    """The same for brotli (RFC 7932), whose decoder stops at a buffer's length and goes on when asked with nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._unpack = brotli.Decompressor()
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._unpack.is_finished())
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        if self._unpack.is_finished():  # padding, as with gzip
+            return
+        try:
+            piece = self._unpack.process(chunk, output_buffer_limit=CHUNK)
+            # It may take all input and still have output left: only an empty piece says that there is none.
+            while piece or not self._unpack.can_accept_more_data():
+                yield piece
+                piece = self._unpack.process(b"", output_buffer_limit=CHUNK) if not self._unpack.is_finished() else b""
+        except brotli.error:
+            raise FetchError(self._url, "is not the brotli data that it claims to be") from None
+
+
+def decoder(url: str, encoding: str) -> Decoder:
+    """What unpacks a body with this Content-Encoding. FetchError if nothing does."""
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return _Plain()
     if name in ("gzip", "x-gzip"):
         return _Gzip(url)
-    raise FetchError(url, f'is sent in the encoding "{name[:40]}", though only gzip was offered')
+    if name == "br":
+        return _Brotli(url)
+    raise FetchError(url, f'is sent in the encoding "{name[:40]}", though only gzip and br were offered')
 
 
-def refusal(asked: str, response: requests.Response) -> FetchError:
-    """4xx and 5xx, and whatever else is not a whole answer.
+def refusal(asked: str, status: int, headers: Mapping[str, str]) -> FetchError:
+    """4xx and 5xx, and whatever else is not a whole answer. Header names in lower case.
 
     Retryable is what passes without a person: 403 and 404 come from overloaded guards and half-finished deployments as
     often as from a decision, so they are tried again; 410 says gone for good (RFC 9110 section 15.5.11).
     """
-    status = response.status_code
     phrase = f" ({HTTPStatus(status).phrase})" if status in list(HTTPStatus) else ""
     return FetchError(
         asked,
         f"answered {status}{phrase}",
         status=status,
         retryable=status not in _NEEDS_A_PERSON,
-        retry_after=_retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date", "")),
+        retry_after=_retry_after(headers.get("retry-after", ""), headers.get("date", "")),
         fix=_FIXES.get(status, ""),
     )
 
@@ -94,7 +131,7 @@ _FIXES = {
 def _retry_after(value: str, served: str) -> float | None:
     """Seconds, from a number or a date (RFC 9110 section 10.2.3); a date counts from the server's own clock."""
     text = value.strip()
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     until = _http_date(text)
     if until is None:
@@ -110,34 +147,17 @@ def _http_date(value: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def reason(error: BaseException) -> str:
-    """One readable clause for what the layers below report in five wrappings."""
-    chain = list(_causes(error))
-    for cause in chain:
-        if isinstance(cause, ssl.SSLError):
-            return f"no safe TLS connection: {getattr(cause, 'verify_message', '') or cause.reason or 'handshake failed'}"
-        if isinstance(cause, TimeoutError):
-            return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no safe TLS connection: the certificate is for another name"
-    for cause in chain:
-        if isinstance(cause, OSError) and cause.errno and cause.strerror:
-            return f"no connection: {cause.strerror.lower()}"
-    if isinstance(error, requests.Timeout):
+def reason(error: OSError | HTTPException) -> str:
+    """One readable clause for what happened on the connection, between the request and the end of the head."""
+    if isinstance(error, ssl.SSLError):
+        return f"no safe TLS connection: {getattr(error, 'verify_message', '') or error.reason or 'handshake failed'}"
+    if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, requests.exceptions.InvalidURL | ValueError):
-        return "is not an address that can be asked for"
+    # http.client takes 100 header lines, and has no error of its own for the next one.
+    if isinstance(error, TooMuchError | LineTooLong) or str(error).startswith("got more than"):
+        return f"answers with too many or too long headers (more than 100, or {MAX_HEAD:,} bytes)"
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        return f"no connection: {error.strerror.lower()}"
+    if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):
+        return "does not answer in HTTP"
     return "the connection broke before the answer was complete"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, each once, innermost last."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        wrapped = [*current.args, current.__cause__, current.__context__, getattr(current, "reason", None)]
-        waiting += [item for item in wrapped if isinstance(item, BaseException)]

@@ -1,59 +1,50 @@
-"""Connections to checked addresses, all of which end at one deadline."""
+"""One request and the head of its answer, over a socket that keeps to one deadline and one number of bytes."""
 
 from __future__ import annotations
 
 import socket
-import threading
+import ssl
 import time
-from types import TracebackType
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from http.client import HTTPResponse
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests_hardened import HTTPSession
-from requests_hardened.ip_filter_adapter import IPFilterAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+import requests.adapters
 
 from pipeline.errors import FetchError
-from pipeline.http.addresses import AddressGuard
+from pipeline.http.urls import Target
+
+MAX_HEAD = 65536
+_AT_MOST_TRIED = 4
+
+
+class TooMuchError(OSError):
+    """More bytes came than were allowed for this part of the answer."""
 
 
 class Deadline:
-    """One time limit over connecting, headers and body: when it passes, every socket of this fetch is shut down.
-
-    A socket timeout alone starts anew with each byte, so a server that drips would never reach it.
-    """
+    """One time limit over resolving, connecting, headers, body and redirects; waiting for a turn does not count."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._ends = time.monotonic() + seconds
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._shut_down)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Deadline:
-        self._timer.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
-        with self._lock:
-            while self._sockets:
-                self._sockets.pop().close()
 
     def remaining(self) -> float:
-        """Seconds left, never 0, which sockets would take for no limit or non-blocking."""
-        return max(0.001, self._ends - time.monotonic())
+        """Seconds left, always more than 0. Raises TimeoutError when none are."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
-    def watch(self, sock: socket.socket) -> socket.socket:
-        """Watches a duplicate, because TLS takes the original socket over."""
-        with self._lock:
-            self._sockets.append(sock.dup())
-        if time.monotonic() >= self._ends:
-            self._shut_down()
-        return sock
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside takes no time of this deadline."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._ends += time.monotonic() - since
 
     def explain(self, url: str) -> FetchError | None:
         """The error to raise if the time is over, else None."""
@@ -61,66 +52,91 @@ class Deadline:
             return None
         return FetchError(url, f"no complete answer within {self._seconds:g} s")
 
-    def _shut_down(self) -> None:
-        with self._lock:
-            for sock in self._sockets:
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
+
+class LimitedSocket(socket.socket):
+    """Every read ends at the deadline, and all of them together at ``left`` bytes.
+
+    A socket's own timeout starts anew with each byte, so a server that drips would never reach it.
+    """
+
+    deadline: Deadline
+    left: int
+
+    def recv_into(self, buffer, nbytes: int = 0, flags: int = 0) -> int:  # type: ignore[no-untyped-def]
+        """As socket's. Raises TimeoutError and TooMuchError."""
+        self.settimeout(self.deadline.remaining())
+        count = super().recv_into(buffer, nbytes, flags)
+        self.left -= count
+        if self.left < 0:
+            raise TooMuchError
+        return count
 
 
-class Session(HTTPSession):  # type: ignore[misc]
-    """A session of requests-hardened that leaves redirects entirely to us."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """None: requests would read the redirect's body, whatever its size, to prepare the next request."""
-        return None
+class _LimitedTls(LimitedSocket, ssl.SSLSocket):  # type: ignore[misc]  # mypy: their buffers have other names
+    """The same over TLS; made by an SSLContext, never by hand."""
 
 
-class PinnedAdapter(IPFilterAdapter):  # type: ignore[misc]
-    """Connects to the address that was checked, under the host's name for Host, SNI and the certificate."""
+@contextmanager
+def ask(
+    method: str, target: Target, headers: Mapping[str, str], addresses: list[str], deadline: Deadline
+) -> Iterator[tuple[HTTPResponse, LimitedSocket]]:
+    """The answer to one request, its head read, its body not; the connection ends with the block.
 
-    def __init__(self, guard: AddressGuard, deadline: Deadline, *, secure: bool) -> None:
-        self._guard = guard
-        self._deadline = deadline
-        super().__init__(is_https_proto=secure)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Pools whose sockets the deadline watches."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _watched_pools(self._deadline)
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        """As requests does it, with the address that was chosen in place of the name."""
-        found: Any = HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
-        host_params, pool_kwargs = found
-        host = host_params["host"]
-        port = host_params["port"] or (443 if self._is_https_proto else 80)
-        address = self._guard.choose(request.url, host.strip("[]"), port, self._deadline.remaining())
-        name = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        request.headers["Host"] = name if host_params["port"] is None else f"{name}:{port}"
-        if self._is_https_proto:
-            pool_kwargs["assert_hostname"] = pool_kwargs["server_hostname"] = host.strip("[]")
-        host_params["host"] = f"[{address}]" if ":" in address else address
-        return host_params, pool_kwargs
+    Raises OSError (TimeoutError and TooMuchError among them) and HTTPException.
+    """
+    sock = _connect(target, addresses, deadline)
+    try:
+        sock.left = MAX_HEAD
+        sock.settimeout(deadline.remaining())
+        sock.sendall(_head(method, target, headers))
+        with HTTPResponse(sock, method=method) as response:
+            response.begin()
+            yield response, sock
+    finally:
+        sock.close()
 
 
-def _watched_pools(deadline: Deadline) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3 pools whose sockets the deadline can shut down, also during the TLS handshake and the headers."""
+def _head(method: str, target: Target, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
 
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return deadline.watch(super()._new_conn())
 
-    class Secure(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return deadline.watch(super()._new_conn())
+def _connect(target: Target, addresses: list[str], deadline: Deadline) -> LimitedSocket:
+    """To the first address that answers; each but the last one tried gets half of the time that is left."""
+    tried = addresses[:_AT_MOST_TRIED]
+    for address in tried[:-1]:
+        try:
+            return _open(target, address, deadline, deadline.remaining() / 2)
+        except ssl.SSLError:
+            raise
+        except OSError:
+            continue
+    return _open(target, tried[-1], deadline, deadline.remaining())
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
 
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
+def _open(target: Target, address: str, deadline: Deadline, seconds: float) -> LimitedSocket:
+    sock = LimitedSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.connect((address, target.port))
+        if target.scheme == "https":
+            sock.settimeout(deadline.remaining())
+            # A trailing dot belongs to DNS, not to SNI (RFC 6066 section 3) nor to certificates.
+            name = target.host.rstrip(".")
+            sock = _tls(requests.adapters.DEFAULT_CA_BUNDLE_PATH).wrap_socket(sock, server_hostname=name)  # type: ignore[assignment]
+    except BaseException:
+        sock.close()
+        raise
+    sock.deadline = deadline
+    return sock
 
-    return {"http": PlainPool, "https": SecurePool}
+
+@lru_cache(maxsize=4)
+def _tls(authorities: str) -> ssl.SSLContext:
+    """Made once: reading the authorities takes longer than most fetches."""
+    context = ssl.create_default_context(cafile=authorities)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = _LimitedTls
+    return context

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urljoin, urlsplit
-
-import requests
-from requests_hardened import Config
-from urllib3.exceptions import HTTPError
+from enum import StrEnum
+from http.client import HTTPException, HTTPResponse
+from typing import NamedTuple
 
 from pipeline import __version__
 from pipeline.config import Settings
 from pipeline.errors import FetchError
 from pipeline.http.addresses import AddressGuard
 from pipeline.http.answers import CHUNK, decoder, reason, refusal
-from pipeline.http.connection import Deadline, PinnedAdapter, Session
+from pipeline.http.connection import MAX_HEAD, Deadline, TooMuchError, ask
+from pipeline.http.hosts import HostGate
+from pipeline.http.urls import Target, next_hop, same_server, target_of
 
 _MAX_HOPS = 5
-_REDIRECTS = (301, 302, 303, 307, 308)
-_ACCEPT = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/html;q=0.8, */*;q=0.5"
+_PERMANENT = (301, 308)
+_REDIRECTS = (*_PERMANENT, 302, 303, 307)
+_HEAD_UNKNOWN = (400, 403, 405, 406, 500, 501)
+
+Permit = Callable[[str], object]
+
+
+class Accept(StrEnum):
+    """What is asked for, as an Accept header: a feed or what may turn out to be one, a page, JSON, plain text, or whatever."""
+
+    FEED = (
+        "application/rss+xml, application/atom+xml, application/feed+json;q=0.9, application/xml;q=0.9, text/html;q=0.8, */*;q=0.5"
+    )
+    PAGE = "text/html, application/xhtml+xml;q=0.9, */*;q=0.5"
+    JSON = "application/json, */*;q=0.1"
+    TEXT = "text/plain, */*;q=0.1"
+    ANY = "*/*"
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer. ``url`` as asked, ``final_url`` after redirects, ``status`` 200 or 304, header names in lower case.
+    """An answer. ``url`` as asked, ``final_url`` after redirects, header names in lower case, repeated ones joined by commas.
 
-    ``body`` is decompressed, empty on 304; ``etag`` and ``last_modified`` are opaque and to be sent back byte for byte.
+    ``status``: 200, 304, or 226 where only what is new came (RFC 3229; other items are not gone). ``body`` is decompressed,
+    empty on 304; ``etag`` and ``last_modified`` are opaque and to be sent back byte for byte. ``moved_to`` is ``final_url``
+    where every redirect on the way was permanent (301, 308) and none led from https to http, else empty.
     """
 
     url: str
@@ -39,6 +55,7 @@ class Fetched:
     body: bytes
     etag: str
     last_modified: str
+    moved_to: str = ""
 
     @property
     def not_modified(self) -> bool:
@@ -51,158 +68,228 @@ class Fetched:
         return self.headers.get("content-type", "")
 
 
-class Fetcher:
-    """Fetches one URL at a time; safe to share between threads, as each fetch has a session of its own."""
+class Measured(NamedTuple):
+    """A file's media type (lower case, "" unknown) and length in bytes (0 unknown)."""
 
-    def __init__(self, *, allow: bool | tuple[str, ...] = (), timeout: timedelta, max_bytes: int, user_agent: str) -> None:
+    media_type: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough."""
+
+    url: str
+    accept: Accept
+    validators: Mapping[str, str]
+    given_by: str
+    first: int = 0
+    permit: Permit | None = None
+    method: str = "GET"
+    more: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One hop's answer with its head: ``location`` where it is a redirect, else the body."""
+
+    target: Target
+    status: int
+    headers: Mapping[str, str]
+    location: str = ""
+    body: bytes = b""
+
+
+class Fetcher:
+    """Fetches one URL at a time; safe to share between threads, as each fetch has connections of its own."""
+
+    def __init__(
+        self,
+        *,
+        allow: bool | tuple[str, ...] = (),
+        timeout: timedelta,
+        max_bytes: int,
+        user_agent: str,
+        gate: HostGate | None = None,
+    ) -> None:
+        self.gate = gate
         self._guard = AddressGuard(allow)
         self._seconds = timeout.total_seconds()
         self._max_bytes = max_bytes
-        self._user_agent = user_agent
+        self._user_agent = user_agent.encode("ascii", "replace").decode("ascii")
 
-    def fetch(self, url: str, *, etag: str = "", last_modified: str = "") -> Fetched:
+    def fetch(
+        self,
+        url: str,
+        *,
+        etag: str = "",
+        last_modified: str = "",
+        given_by: str = "",
+        accept: Accept = Accept.FEED,
+        deltas: bool = False,
+        first: int = 0,
+        permit: Permit | None = None,
+    ) -> Fetched:
         """GET ``url``, conditionally if validators are given (RFC 9110 section 13.1), following redirects.
 
+        ``given_by``: the address that gave them, if not ``url``; ``deltas``: a conditional request says that only what is new
+        in the feed would do (RFC 3229 ``feed``). ``first``: the body is cut there instead of refused. ``permit(address)`` is
+        called before each hop and raises FetchError where it may not be asked for (``Robots.check``).
+
         Raises AddressRefusedError for a private address at any hop and FetchError for every other answer than a whole
-        200, or a 304 to a conditional request, within the time and size limits.
+        200, or a 304 or 226 to a conditional request, within the time and size limits.
         """
-        headers = {name: value for name, value in (("If-None-Match", etag), ("If-Modified-Since", last_modified)) if value}
-        with Deadline(self._seconds) as deadline:
-            return self._follow(url, headers, deadline)
+        asked = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        validators = {name: value for name, value in asked.items() if value and _sendable(value)}
+        if validators and deltas:
+            validators["A-IM"] = "feed"
+        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit))
+        headers = answer.headers
+        found = headers.get("etag", ""), headers.get("last-modified", "")
+        return Fetched(url, answer.target.url, answer.status, headers, answer.body, *found, moved_to)
 
-    def _follow(self, url: str, headers: dict[str, str], deadline: Deadline) -> Fetched:
-        current = url
-        for _hop in range(_MAX_HOPS + 1):
-            # Validators are words between us and one server; another one neither gave them nor may judge by them.
-            answer = self._hop(url, current, headers if _same_server(url, current) else {}, deadline)
-            if isinstance(answer, Fetched):
-                return answer
-            current = _join(url, current, answer)
-        raise FetchError(url, f"redirects more than {_MAX_HOPS} times", retryable=False, fix="Use the address it ends at.")
+    def measure(self, url: str, *, permit: Permit | None = None) -> Measured:
+        """Type and length of a file, from its head alone: HEAD, and where a server knows no HEAD, GET of its first byte.
 
-    def _hop(self, asked: str, url: str, headers: dict[str, str], deadline: Deadline) -> Fetched | str:
-        _check_url(asked, url)
+        Raises FetchError as ``fetch`` does. Nothing of the file but what came with the head is read.
+        """
+        wish = _Wish(url, Accept.ANY, {}, url, 0, permit, "HEAD", {"Accept-Encoding": "identity"})
         try:
-            with self._session(deadline) as session, self._get(session, url, headers, deadline) as response:
-                answer = self._answer(asked, url, response, bool(headers))
+            answer, _ = self._follow(wish)
         except FetchError as error:
-            raise deadline.explain(asked) or error from None
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            lasting = isinstance(error, ValueError)
-            raise deadline.explain(asked) or FetchError(asked, reason(error), retryable=not lasting) from error
-        # A socket shut down at the deadline reads as the end of the body: that is no whole answer.
-        if late := deadline.explain(asked):
-            raise late
-        return answer
+            if error.status not in _HEAD_UNKNOWN:
+                raise
+            one = {"Accept-Encoding": "identity", "Range": "bytes=0-0"}
+            answer, _ = self._follow(_Wish(url, Accept.ANY, {}, url, 1, permit, "GET", one))
+        return _measured(answer)
 
-    def _session(self, deadline: Deadline) -> requests.Session:
-        config = Config(
-            ip_filter_enable=False,
-            ip_filter_allow_loopback_ips=False,
-            never_redirect=True,
-            default_timeout=(self._seconds, self._seconds),
-            user_agent_override=self._user_agent,
-        )
-        session = Session(config)
-        session.trust_env = False
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.headers.clear()
-        session.headers.update({"Accept": _ACCEPT, "Accept-Encoding": "gzip", "Connection": "close"})
-        session.mount("http://", PinnedAdapter(self._guard, deadline, secure=False))
-        session.mount("https://", PinnedAdapter(self._guard, deadline, secure=True))
-        return session
+    def _follow(self, wish: _Wish) -> tuple[_Answer, str]:
+        """The last answer, and where all redirects led if every one was permanent."""
+        deadline = Deadline(self._seconds)
+        current, lasting = wish.url, True
+        for hop in range(_MAX_HOPS + 1):
+            answer = self._hop(wish, current, deadline)
+            if not answer.location:
+                return answer, answer.target.url if hop and lasting else ""
+            following = next_hop(wish.url, answer.target.url, answer.location)
+            downgrade = answer.target.scheme == "https" and following.startswith("http:")
+            lasting = lasting and answer.status in _PERMANENT and not downgrade
+            current = following
+        raise FetchError(wish.url, f"redirects more than {_MAX_HOPS} times", retryable=False, fix="Use the address it ends at.")
 
-    def _get(self, session: requests.Session, url: str, headers: dict[str, str], deadline: Deadline) -> requests.Response:
-        return session.get(url, headers=dict(headers), stream=True, timeout=deadline.remaining(), allow_redirects=False)
+    def _hop(self, wish: _Wish, url: str, deadline: Deadline) -> _Answer:
+        target = target_of(wish.url, url)
+        with ExitStack() as turn:
+            with deadline.paused():
+                if wish.permit is not None:
+                    wish.permit(target.url)
+                if self.gate is not None:
+                    turn.enter_context(self.gate.turn(target.url))
+            try:
+                return self._ask(wish, target, deadline)
+            except FetchError as error:
+                raise deadline.explain(wish.url) or error from None
+            except (OSError, HTTPException) as error:
+                raise deadline.explain(wish.url) or FetchError(wish.url, reason(error)) from error
 
-    def _answer(self, asked: str, url: str, response: requests.Response, conditional: bool) -> Fetched | str:
-        """The answer, or the Location of a redirect."""
-        status = response.status_code
-        if status in _REDIRECTS and response.headers.get("Location"):
-            return str(response.headers["Location"])
+    def _ask(self, wish: _Wish, target: Target, deadline: Deadline) -> _Answer:
+        # Validators are words between us and one server; another one neither gave them nor may judge by them.
+        validators = wish.validators if wish.validators and same_server(wish.given_by, target.url) else {}
+        headers = {"User-Agent": self._user_agent, "Accept": wish.accept, "Accept-Encoding": "gzip, br"}
+        headers |= {**(wish.more or {}), **validators}
+        addresses = self._guard.addresses(wish.url, target.host, target.port, deadline.remaining())
+        with ask(wish.method, target, headers, addresses, deadline) as (response, sock):
+            sock.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
+            return self._answer(wish, target, response, bool(validators))
+
+    def _answer(self, wish: _Wish, target: Target, response: HTTPResponse, conditional: bool) -> _Answer:
+        status, headers = response.status, _headers(response)
+        if status in _REDIRECTS and headers.get("location"):
+            return _Answer(target, status, headers, headers["location"])
         if status == 304 and conditional:
-            return _fetched(asked, url, response, b"")
-        if status != 200:
-            raise refusal(asked, response)
-        return _fetched(asked, url, response, b"".join(self._body(asked, response)))
+            return _Answer(target, status, headers)
+        partly = (status == 226 and "A-IM" in wish.validators and conditional) or (status == 206 and wish.more)
+        if status != 200 and not partly:
+            raise refusal(wish.url, status, headers)
+        if wish.more:  # only the head is of interest
+            return _Answer(target, status, headers)
+        return _Answer(target, status, headers, body=b"".join(self._body(wish, response, headers)))
 
-    def _body(self, asked: str, response: requests.Response) -> Iterator[bytes]:
+    def _body(self, wish: _Wish, response: HTTPResponse, headers: Mapping[str, str]) -> Iterator[bytes]:
         """The decompressed body; both what is sent and what it unpacks to are held to the size limit."""
-        sent = unpacked = 0
-        unpack = decoder(asked, response.headers.get("Content-Encoding", ""))
-        for chunk in response.raw.stream(CHUNK, decode_content=False):
+        if headers.get("transfer-encoding", "chunked").lower() not in ("chunked", "identity"):
+            raise FetchError(wish.url, "is sent in a transfer encoding that nobody asked for")
+        sent, unpacked, most = 0, 0, self._most(wish)
+        unpack = decoder(wish.url, headers.get("content-encoding", ""))
+        for chunk in _chunks(wish.url, response, self._too_large(wish.url)):
             sent += len(chunk)
             for piece in unpack.pieces(chunk):
                 unpacked += len(piece)
-                self._check_size(asked, max(sent, unpacked))
+                if wish.first and unpacked >= wish.first:
+                    yield piece[: len(piece) - (unpacked - wish.first)]
+                    return
+                if max(sent, unpacked) > most:
+                    raise self._too_large(wish.url)
                 yield piece
-            self._check_size(asked, sent)
+            if sent > most:
+                raise self._too_large(wish.url)
         if not unpack.complete:
-            raise FetchError(asked, "the compressed answer ends too early")
+            raise FetchError(wish.url, "the compressed answer ends too early")
 
-    def _check_size(self, asked: str, size: int) -> None:
-        if size > self._max_bytes:
-            fix = "Raise max_bytes under [collect] in gazet.toml if this is really meant."
-            raise FetchError(asked, f"is larger than {self._max_bytes:,} bytes", status=200, retryable=False, fix=fix)
+    def _most(self, wish: _Wish) -> int:
+        return max(self._max_bytes, wish.first)
+
+    def _too_large(self, asked: str) -> FetchError:
+        fix = "Raise max_bytes under [collect] in gazet.toml if this is really meant."
+        return FetchError(asked, f"is larger than {self._max_bytes:,} bytes", status=200, retryable=False, fix=fix)
 
 
 def from_settings(settings: Settings) -> Fetcher:
     """The fetcher that the settings describe; its User-Agent names Gazet, its version and the site."""
-    collect = settings.collect
     agent = f"Gazet/{__version__} (+{settings.site.url})"
-    return Fetcher(allow=collect.allow, timeout=collect.timeout, max_bytes=collect.max_bytes, user_agent=agent)
-
-
-def _fetched(asked: str, url: str, response: requests.Response, body: bytes) -> Fetched:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Fetched(
-        url=asked,
-        final_url=url,
-        status=response.status_code,
-        headers=headers,
-        body=body,
-        etag=headers.get("etag", ""),
-        last_modified=headers.get("last-modified", ""),
+    collect = settings.collect
+    return Fetcher(
+        allow=collect.allow,
+        timeout=collect.timeout,
+        max_bytes=collect.max_bytes,
+        user_agent=agent,
+        gate=HostGate(collect.spacing),
     )
 
 
-def _same_server(asked: str, current: str) -> bool:
-    """Whether both have one origin (RFC 6454 section 4), or the second is the first's https on the usual ports.
-
-    The latter because a site that moved to https redirects every old address; its validators are those of https.
-    """
+def _chunks(asked: str, response: HTTPResponse, too_large: FetchError) -> Iterator[bytes]:
+    """The body as sent, without its chunking. Raises FetchError where it ends before its announced length."""
+    broken = "the connection broke before the answer was complete"
     try:
-        first, second = _origin(asked), _origin(current)
-    except ValueError:  # it is refused as an address by the hop itself
-        return False
-    return second in (first, ("https", first[1], 443) if first[::2] == ("http", 80) else first)
+        while chunk := response.read1(CHUNK):
+            yield chunk
+    except TooMuchError:
+        raise too_large from None
+    except TimeoutError:
+        raise
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a chunk whose length is no number
+        raise FetchError(asked, broken) from error
+    if response.length:
+        raise FetchError(asked, broken)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _headers(response: HTTPResponse) -> dict[str, str]:
+    """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5)."""
+    found: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key, line = name.lower(), " ".join(part.strip(" \t") for part in value.replace("\r", "\n").split("\n")).strip(" \t")
+        found[key] = f"{found[key]}, {line}" if key in found else line
+    return found
 
 
-def _check_url(asked: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise FetchError(asked, "does not lead to an http or https address", retryable=False, fix="Correct the address.")
-    if parts.username is not None or parts.password is not None:
-        shown = re.sub(r"//[^/]*@", "//", asked)
-        raise FetchError(shown, "leads to an address with a user name in it", retryable=False, fix="Use a public address.")
+def _sendable(value: str) -> bool:
+    """What came in one header line, and nothing that would end it: a store could have been edited by hand."""
+    return not any(char in value for char in "\r\n\0") and max(value) <= "\xff"
 
 
-def _join(asked: str, current: str, location: str) -> str:
-    """The next hop. http.client reads headers as Latin-1; servers that send raw UTF-8 mean UTF-8."""
-    try:
-        target = location.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        target = location
-    try:
-        return urljoin(current, target.strip()).partition("#")[0]
-    except ValueError:
-        raise FetchError(asked, "redirects to something that is not an address", retryable=False) from None
+def _measured(answer: _Answer) -> Measured:
+    headers = answer.headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()[:100]
+    whole = headers.get("content-range", "").rpartition("/")[2] if answer.status == 206 else headers.get("content-length", "")
+    known = whole.isascii() and whole.isdigit() and len(whole) < 16
+    return Measured(media_type, int(whole) if known else 0)

@@ -17,7 +17,7 @@ import trustme
 from pipeline import __version__
 from pipeline.errors import AddressRefusedError, FetchError
 from pipeline.http import Fetcher, from_settings
-from pipeline.http.fetch import _same_server
+from pipeline.http.urls import same_server
 from tests.servers.web import WebServer, closed_port
 
 
@@ -71,12 +71,12 @@ def test_manners_no_cookies_no_referrer_no_proxy_an_honest_name(web: WebServer, 
     for request in web.requests:
         assert not {"cookie", "referer", "authorization"} & set(request.headers)
         assert request.headers["user-agent"] == "Gazet/test (+https://x.example)"
-        assert request.headers["accept-encoding"] == "gzip"
+        assert request.headers["accept-encoding"] == "gzip, br"
         assert request.headers["host"] == web.address
 
 
 def test_the_settings_name_the_site_in_the_user_agent(web: WebServer) -> None:
-    collect = SimpleNamespace(allow=True, timeout=timedelta(seconds=5), max_bytes=1000)
+    collect = SimpleNamespace(allow=True, timeout=timedelta(seconds=5), max_bytes=1000, spacing=timedelta(0))
     web.serve("/a", "x")
     from_settings(SimpleNamespace(site=SimpleNamespace(url="https://gazet.example"), collect=collect)).fetch(web.url("/a"))  # type: ignore[arg-type]
     assert web.requests[0].headers["user-agent"] == f"Gazet/{__version__} (+https://gazet.example)"
@@ -125,7 +125,7 @@ def test_another_server_cannot_say_that_nothing_changed(web: WebServer) -> None:
     ],
 )
 def test_a_server_is_its_origin_or_its_own_https(asked: str, current: str, same: bool) -> None:
-    assert _same_server(asked, current) is same
+    assert same_server(asked, current) is same
 
 
 def test_a_redirect_loop_ends(web: WebServer) -> None:

@@ -39,6 +39,7 @@ MODULES = (
     "collect.phrases",
     "collect.read_article",
     "collect.read_data",
+    "collect.polling",
     "collect.read_feed",
     "collect.read_page",
     "collect.read_sitemap",
@@ -46,7 +47,8 @@ MODULES = (
     "compose.message",
     "deliver.relay",
     "http.answers",
-    "http.fetch",
+    "http.robots",
+    "http.urls",
     "publish.entries",
     "texts",
 )
@@ -70,6 +72,7 @@ WHOLE = (
     "_FEED_NAME",
 )
 AT_START = ("_ASIDE_START", "_BY", "_DATE", "_DECLARED_ENCODING", "_FIRST_TAG", "_HEAD", "_PROLOGUE", "_SHARE_HOST")
+AT_START = ("_PROLOGUE", "_DECLARED_ENCODING", "_AGENT_LINE", "_OURS")
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES
