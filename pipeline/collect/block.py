@@ -16,7 +16,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from pipeline.collect.dates import is_plausible, languages_for, read_date, read_iso
 from pipeline.collect.images import picture_of
 from pipeline.collect.markup import absolute_url, squeeze
-from pipeline.collect.phrases import READ_MORE_LINK
+from pipeline.collect.phrases import NO_KICKER, READ_MORE_LINK
 from pipeline.config import PageSettings
 from pipeline.models import Image, ParsedItem, ReadDate
 
@@ -26,7 +26,7 @@ _TITLE_NAMES = "[class*=title],[class*=titel],[class*=heading],[class*=headline]
 _DATE_NAMES = "[class*=date],[class*=datum],[class*=time],[class*=publi],[class*=meta],[itemprop=datePublished],[slot=date]"
 _DATE_ATTRIBUTES = ("datetime", "content", "data-date", "data-datetime", "data-published", "data-time", "date", "title")
 _DATED = "[itemprop=datePublished],[data-date],[data-datetime],[data-published],[data-time],abbr[title],span[title]"
-_KICKER_NAMES = "[class*=kicker],[class*=label],[class*=category],[class*=categorie],[class*=rubriek],[class*=eyebrow],[rel=tag]"
+_KICKER_NAMES = "[class*=kicker],[class*=label],[class*=category],[class*=categorie],[class*=rubriek],[class*=eyebrow],[rel~=tag]"
 _TEASER_NAMES = (
     "[class*=excerpt],[class*=teaser],[class*=summary],[class*=samenvatting],[class*=intro],[class*=lead],[class*=description]"
 )
@@ -231,7 +231,7 @@ class BlockReader:
         above = _above(title_node, block)
         for text in (label, *(_words(node) for node in named), *([_words(above)] if above is not None else [])):
             kicker = _without_date(text, dated)
-            if 2 <= len(kicker) <= 40 and kicker != title and not READ_MORE_LINK.fullmatch(kicker) and not self._is_label(kicker):
+            if 2 <= len(kicker) <= 40 and kicker != title and not NO_KICKER.fullmatch(kicker) and not self._is_label(kicker):
                 return kicker
         return ""
 

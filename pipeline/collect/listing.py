@@ -116,7 +116,7 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
     count = len(items)
     bare = sum(not _telling(item) for item in items) * 2 > count
     section = section_of(one.items)
-    said = kind_of(outline.introduction(one.group, min(one.places.values())))
+    said = kind_of(next(outline.introductions(one.group, [min(one.places.values())])))
     around = kind_of(outline.names_around(one.group))
     path = kind_of(section.rpartition("//")[2].partition("/")[2].replace("/", " "))
     below = _below(one.items, page.url)
@@ -265,8 +265,9 @@ def _promise(group: Group) -> tuple[bool, float]:
 def _parts(outline: Outline, group: Group) -> list[Group]:
     """A group cut by what the headings above its blocks say: an agenda of the same markup is another listing."""
     kinds: dict[int, list[int]] = {}
-    for number in range(min(len(group.blocks), _MAX_BLOCKS)):
-        kinds.setdefault(kind_of(outline.introduction(group, number)), []).append(number)
+    numbers = range(min(len(group.blocks), _MAX_BLOCKS))
+    for number, text in zip(numbers, outline.introductions(group, numbers), strict=True):
+        kinds.setdefault(kind_of(text), []).append(number)
     if len(kinds) < 2:
         return [group]
     parts = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from selectolax.lexbor import LexborNode
@@ -132,10 +132,14 @@ class Outline:
         known = [self._where[node.mem_id] for node in run if node.mem_id in self._where]
         return (known[0], self.ends[known[-1]]) if known else (0, 0)
 
-    def introduction(self, group: Group, number: int) -> str:
-        """The text of the heading under which a block stands: the last one before it that no block of its group holds."""
-        start = group.spans[number][0]
+    def introductions(self, group: Group, numbers: Iterable[int]) -> Iterator[str]:
+        """For each block the text of the heading it stands under: the last before it that no block of its group holds."""
         starts = [span[0] for span in group.spans]
+        for number in numbers:
+            yield self._introduction(group, starts, number)
+
+    def _introduction(self, group: Group, starts: Sequence[int], number: int) -> str:
+        start = starts[number]
         last = bisect_right(self._headings, start - 1) - 1
         for heading in reversed(self._headings[max(0, last - 30) : last + 1]):
             inside = bisect_right(starts, heading) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count, islice
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -14,7 +15,8 @@ from pipeline.collect.phrases import NEXT_PAGE, NEXT_SIGN
 MAX_LINKS = 5_000
 _PAGER = re.compile(r"pagin|pager|page-?numbers|nav-?links|page-?nav|load-?more|(?:^|[\s_-])pages(?:$|[\s_-])", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,6}")
-_MAX_NEAR = 60
+_MAX_NUMBERS = 100
+_MAX_NEAR = 100
 
 
 def links_of(tree: LexborHTMLParser, base_url: str) -> frozenset[str]:
@@ -56,20 +58,19 @@ def _named(tree: LexborHTMLParser, url: str, base_url: str) -> Iterator[LexborNo
 
 def _numbered(tree: LexborHTMLParser, url: str, base_url: str) -> Iterator[LexborNode]:
     """The link that is called by the number behind the current page's, in a row of such numbers."""
-    numbers = [node for node in tree.css("a[href]") if _NUMBER.fullmatch(squeeze(node.text()[:40]))]
-    for node in numbers:
-        target = absolute_url(node.attrs.get("href") or "", base_url)
-        if _in_pager(node) and _number_changed(url, target) and int(squeeze(node.text()[:40])) == _current(numbers, url, base_url) + 1:
-            yield node
+    numeric = (node for node in tree.css("a[href]") if _NUMBER.fullmatch(squeeze(node.text()[:40])))
+    row = {int(squeeze(node.text())): node for node in reversed(list(islice(numeric, _MAX_NUMBERS))) if _in_pager(node)}
+    following = row.get(_current(row, url, base_url) + 1)
+    if following is not None and _number_changed(url, absolute_url(following.attrs.get("href") or "", base_url)):
+        yield following
 
 
-def _current(numbers: list[LexborNode], url: str, base_url: str) -> int:
-    """The page that this is: the number that links to it, or is marked; else what no link of the row names; else 1."""
-    named = {int(squeeze(node.text())): node for node in reversed(numbers) if _in_pager(node)}
-    for number, node in named.items():
+def _current(row: dict[int, LexborNode], url: str, base_url: str) -> int:
+    """The page that this is: the number that links to it, or is marked; else the first that no link of the row bears."""
+    for number, node in row.items():
         if node.attrs.get("aria-current") or absolute_url(node.attrs.get("href") or "", base_url).rstrip("/") == url.rstrip("/"):
             return number
-    return next((number for number in range(1, max(named, default=0) + 1) if number not in named), max(named, default=0) + 1)
+    return next(number for number in count(1) if number not in row)
 
 
 def _in_pager(node: LexborNode) -> bool:
@@ -81,7 +82,7 @@ def _in_pager(node: LexborNode) -> bool:
         names = " ".join((current.attrs.get(name) or "")[:200] for name in ("class", "id", "aria-label"))
         if _PAGER.search(names):
             return True
-        if current is not node and len(current.text()) > _MAX_NEAR + 40 * len(names[:1]):
+        if current is not node and len(current.text()) > _MAX_NEAR:
             return False
         if current is not node and _has_numbers(current):
             return True
@@ -114,7 +115,7 @@ def _number_changed(url: str, target: str) -> bool:
 
 
 _PAGE_NUMBER = re.compile(
-    r"(?:/(?:page|pagina|seite|p)[/-]?\d{1,6}(?=/|$|\?)"
+    r"(?:/(?:page|pagina|seite|p)[/-]?\d{1,6}(?=/|$|\?)|/\d{1,3}(?=/?(?:$|\?))"
     r"|(?<=[?&])(?:[\w.%\[\]-]{0,60}(?:page|pagina|seite)[\w%\]]{0,12}|paged|pg?|start|offset|limitstart|cHash)=[\w-]{0,64})",
     re.IGNORECASE,
 )

@@ -16,6 +16,13 @@ READ_MORE_LINK = re.compile(
     r"|(?:lees|bekijk|read on|more|meer|mehr|lire plus|mehr erfahren)(?: (?:over|about|über|sur|info\w{0,12})\b.{0,120})?[\W_]{0,9})",
     re.IGNORECASE,
 )
+# What stands where a kicker may stand and is none: counts of comments and readers, the time that reading takes, "Read more".
+NO_KICKER = re.compile(
+    r"(?:(?:\d{1,6}|geen|no|keine?|aucun) (?:reacties?|comments?|kommentare?|commentaires?|views?|hits|weergaven|likes?)"
+    r"|(?:leestijd|lesezeit|reading time|lecture)?\W{0,3}\d{1,3}\W{0,2}min\w{0,6}\.?(?: \w{1,12})?"
+    rf"|(?:door|by|von|par) .{{1,60}}|{READ_MORE_LINK.pattern})",
+    re.IGNORECASE,
+)
 NEXT_PAGE = re.compile(
     r"[\W_]{0,9}(?:(?:ga naar |naar )?(?:de )?volgende(?: pagina| berichten)?|oudere? (?:berichten|artikelen|nieuws)"
     r"|(?:go to )?(?:the )?next(?: page| posts)?|older(?: posts| entries| articles| news)?"
