@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import urlsplit
 
 from protego import Protego
@@ -22,19 +24,25 @@ _KEEP = 24 * 3600.0
 _AGAIN = 1800.0
 _REMEMBERED = 2_000_000
 _PER_ORIGIN = 500
+_MAX_SITEMAPS = 20
+_LONGEST_LINE = 2_000
 _AGENT_LINE = re.compile(r"user[- ]?agent(?:\s*+:|\s)(.*)", re.IGNORECASE)
 _OURS = re.compile(rf"{NAME}(?![a-z_-])", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class _Origin:
-    """What one origin's robots.txt said. ``size``: characters of its rules; ``trouble``: why it could not be read just now."""
+    """What one origin's robots.txt said. ``size``: characters of its rules; ``trouble``: why it could not be read just now.
+
+    ``sitemaps``: its lines that name one.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rules: Protego | None = None
     size: int = 0
     until: float = float("-inf")
     trouble: str = ""
+    sitemaps: str = ""
 
 
 class Robots:
@@ -59,14 +67,17 @@ class Robots:
             return error.reason
         return ""
 
+    def sitemap_lines(self, url: str) -> str:
+        """The lines of its robots.txt that name sitemaps; empty where there are none, or it could not be read."""
+        with contextlib.suppress(FetchError):
+            return self._current(_root(url)).sitemaps
+        return ""
+
     def check(self, url: str) -> None:
         """Raises FetchError if not: retryable where robots.txt could not be read, with the seconds until it is read again."""
         root = _root(url)
-        known = self._known(root)
-        with known.lock:
-            if known.until <= self._clock():
-                self._read(root, known)
-            rules, trouble, left = known.rules, known.trouble, known.until - self._clock()
+        known = self._current(root)
+        rules, trouble, left = known.rules, known.trouble, known.until - self._clock()
         host = urlsplit(root).netloc
         if rules is None:
             reason = f"robots.txt of {host} could not be read ({trouble}), so nothing else is read there for now"
@@ -74,6 +85,13 @@ class Robots:
         if not rules.can_fetch(url, NAME):
             fix = "Respect that, or set robots = false for this source if the site allowed it."
             raise FetchError(url, f"robots.txt of {host} asks programs not to read this address", retryable=False, fix=fix)
+
+    def _current(self, root: str) -> _Origin:
+        known = self._known(root)
+        with known.lock:
+            if known.until <= self._clock():
+                self._read(root, known)
+            return known
 
     def _known(self, root: str) -> _Origin:
         with self._lock:
@@ -96,6 +114,8 @@ class Robots:
             known.trouble = error.reason
             wait = min(max(error.retry_after or 0.0, _AGAIN), _KEEP)
         else:
+            named = (line for line in text.splitlines() if line.lstrip()[:7].lower() == "sitemap")
+            known.sitemaps = "\n".join(line[:_LONGEST_LINE] for line in islice(named, _MAX_SITEMAPS))
             text = "\n".join(_concerning_us(text))
             known.rules, known.size = Protego.parse(text), len(text)
             if self._fetcher.gate is not None:

@@ -7,14 +7,19 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline.collect.decide import every_key
 from pipeline.collect.document import Order
 from pipeline.collect.normalise import url_key
 from pipeline.collect.read_article import Article, read_article
+from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept
 from pipeline.jobs.site import Site
-from pipeline.models import Attachment, CandidateItem, Confidence, Image, Precision, ReadDate
+from pipeline.models import Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
+from pipeline.store import articles as stored
+from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
+from pipeline.store.sources import SourceRecord
 
 AT_ONCE = 10
 """Articles fetched in one collect, each after a breath (``spacing``); the others follow at the next ones."""
@@ -23,9 +28,44 @@ _PAUSE = timedelta(hours=1)
 _MEASURED = 5
 
 
-def fetch_article(site: Site, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
+def of_new(
+    site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reading: Reading, now: datetime
+) -> dict[str, Outcome]:
+    """By their strongest key, what became of the articles of items that are new: of the newest few at once, the others wait."""
+    if not wanted.full_text and reading.parsed.kind is not SourceKind.SITEMAP:
+        return {}
+    with site.store.read() as tx:
+        keys = every_key(reading.candidates)
+        known = items.known(tx, source.id, keys)
+        known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
+    lacking = [one for one in reading.candidates if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
+    newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
+    told = {one.keys[0]: fetch_article(site, wanted, order, one.url, one.summary, 0, now) for one in newest[:AT_ONCE]}
+    return told | {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
+
+
+def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
+    """Always where the source gives no title, as a sitemap does."""
+    return wanted.full_text or candidate.title == candidate.url
+
+
+def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime) -> None:
+    """Fetch some of the articles that wait, and give their items what they tell."""
+    with site.store.read() as tx:
+        waiting = stored.waiting(tx, source.id, now, AT_ONCE)
+    for one in waiting:
+        outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
+        with site.store.write() as tx:
+            stored.settle(tx, one.item_id, outcome, now)
+            if outcome.content is not None and (candidate := items.as_candidate(tx, one.item_id)) is not None:
+                items.enrich(tx, one.item_id, overlaid(candidate, outcome.content))
+
+
+def fetch_article(
+    site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime
+) -> Outcome:
     """One article. What may pass is tried again an hour later, then two; what will not is given up, with the reason."""
-    permit = site.robots.check if order.source.robots else None
+    permit = site.robots.check if wanted.robots else None
     try:
         fetched = site.fetcher.fetch(url, accept=Accept.PAGE, permit=permit)
         article: Article = site.reading.call(

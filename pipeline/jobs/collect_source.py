@@ -1,24 +1,29 @@
-"""Collect one source: fetch │ read │ normalise │ decide │ apply."""
+"""Collect one source: reach (fetch, read) │ articles │ decide │ watch │ apply."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from pipeline.collect.normalise import normalise
-from pipeline.collect.read import read
-from pipeline.config import FeedSettings, Settings, SourceSettings
+from pipeline.collect import polling, watch
+from pipeline.collect.polling import Move, PollHistory
+from pipeline.collect.watch import Glance, Past
+from pipeline.config import FeedSettings, SourceSettings
 from pipeline.errors import FetchError, GazetError, ReadError
-from pipeline.http import Fetched
-from pipeline.jobs import identity
+from pipeline.jobs import articles, identity
+from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, ItemStatus, ParsedSource
-from pipeline.store import Tx, feeds, items, runs
-from pipeline.store.sources import SourceRecord
+from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceState
+from pipeline.store import Tx, items, runs, sources
+from pipeline.store import articles as stored_articles
+from pipeline.store.articles import Outcome
+from pipeline.store.sources import Answer, PollRecord, SourceRecord
 
-_LONGEST_WAIT = timedelta(hours=24)
+_GAVE_UP = 3
+"""After so many failures of a way that was found, one is looked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +41,22 @@ class Collected:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a source yields now, before anything is compared or stored."""
-
-    parsed: ParsedSource
-    candidates: tuple[CandidateItem, ...]
-    remarks: tuple[str, ...]
-
-
 def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected:
     """Bring the store up to date with one source. Never raises for what the source does: it is recorded instead."""
     feed, wanted = settings_of(site, source.url)
-    how = _settings_hash(site, feed, wanted)
+    order = order_for(site.settings, feed, wanted, now)
     try:
-        same = how == source.settings_hash and not source.hold_next
-        fetched = _fetch(site, source, conditional=same and not _new_to_a_feed(site, source))
-        if fetched.not_modified:
-            return _keep(site, source, fetched, now, wanted.every)
-        reading = read_source(site.settings, feed, wanted, fetched, now)
+        reached = reach(site, source, wanted, order, now)
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
-    return _apply(site, source, fetched, reading, now, wanted.every, how)
+    if reached.reading is None:
+        done = _keep(site, source, reached, now, wanted)
+    else:
+        told = articles.of_new(site, source, wanted, order, reached.reading, now)
+        done = _apply(site, source, wanted, reached, reached.reading, told, now)
+    if wanted.full_text or reached.reading is None:
+        articles.catch_up(site, source, order, wanted, now)
+    return done
 
 
 def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
@@ -69,103 +68,199 @@ def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
     raise KeyError(url)
 
 
-def read_source(settings: Settings, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Reading:
-    """Read fetched bytes as the settings say. Raises ReadError. Stores nothing: ``gazet check`` uses it too."""
-    language = source.language or feed.language
-    zone = settings.zone_of(source)
-    parsed = read(
-        fetched.body,
-        url=fetched.final_url,
-        content_type=fetched.content_type,
-        kind=source.kind,
-        page=source.page,
-        language=language,
-        zone=zone,
-        now=now,
-        max_items=settings.collect.max_items,
-    )
-    candidates, remarks = normalise(parsed, base_url=fetched.final_url, language=language, now=now)
-    return Reading(parsed, candidates, (*parsed.skipped, *remarks))
-
-
-def _settings_hash(site: Site, feed: FeedSettings, source: SourceSettings) -> str:
-    """Changed when the same bytes would be read differently: then a 304 must not be asked for."""
-    how = {
-        "page": source.page.model_dump(),
-        "kind": source.kind,
-        "language": source.language or feed.language,
-        "zone": site.settings.zone_of(source),
-    }
-    return sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
-
-
-def _fetch(site: Site, source: SourceRecord, *, conditional: bool) -> Fetched:
-    if not conditional:
-        return site.fetcher.fetch(source.url)
-    return site.fetcher.fetch(source.url, etag=source.etag, last_modified=source.last_modified)
-
-
-def _new_to_a_feed(site: Site, source: SourceRecord) -> bool:
-    """A feed that has never read this source needs its document, not a 304."""
-    with site.store.read() as tx:
-        return any(feeds.first_collect(tx, slug, source.id) for slug in source.feeds)
-
-
-def _keep(site: Site, source: SourceRecord, fetched: Fetched, now: datetime, every: timedelta) -> Collected:
+def _keep(site: Site, source: SourceRecord, reached: Reached, now: datetime, wanted: SourceSettings) -> Collected:
+    """Nothing has changed, which is odd after months."""
+    whole = not reached.asked.conditional
     with site.store.write() as tx:
-        feeds.recovered(tx, source.id)
-        _record_answer(tx, source, fetched, now, every)
-        runs.mended(tx, f"source:{source.url}", now)
+        sources.answered(tx, source.id, _answer(source, reached, _hints(source.hints), now, wanted))
+        if sources.recovered(tx, source):
+            _mended(tx, source, now)
+        if whole and source.state is SourceState.OK and (silent := watch.silence(_past(tx, source), now)):
+            sources.odd(tx, source.id, source.rule, silent)
+            _report_oddity(tx, source, silent, now)
     return Collected(source.url, source.feeds, not_modified=True, rule=source.rule)
 
 
-def _record_answer(tx: Tx, source: SourceRecord, fetched: Fetched, now: datetime, every: timedelta, how: str = "") -> None:
+def _answer(source: SourceRecord, reached: Reached, hints: PollHints, now: datetime, wanted: SourceSettings) -> Answer:
+    """What is remembered of this answer, and when the next one is asked for."""
+    fetched, asked = reached.fetched, reached.asked
+    poll = polling.next_poll(PollHistory(wanted.every, status=fetched.status, seed=source.url), fetched.headers, hints, now)
+    same = reached.reading is None and not fetched.not_modified
     # A 304 need not repeat the validators (RFC 9110 15.4.5); those that it does send are the new ones.
     kept = (source.etag, source.last_modified) if fetched.not_modified else ("", "")
-    feeds.record_answer(
-        tx,
-        source.id,
-        now=now,
-        next_poll_at=now + every,
+    known = known_of(source)
+    move = polling.move_after(Move(source.moved_to, source.moved_at), reached.address, fetched.moved_to, now)
+    if reached.way is not None and reached.way.url != reached.address:  # the next request is to another address
+        move = Move()
+    return Answer(
+        collected_at=now,
+        next_poll_at=poll.when,
+        why=poll.why,
         etag=fetched.etag or kept[0],
         last_modified=fetched.last_modified or kept[1],
-        settings_hash=how,
+        body_hash=reached.body_hash or source.body_hash,
+        repeats=polling.repeats_after(known, asked, not_modified=fetched.not_modified, same_bytes=same),
+        whole_at=source.whole_at if asked.conditional else now,
+        moved_to=move.to,
+        moved_at=move.since,
+        hints=_as_json(hints) if reached.reading is not None else None,
     )
 
 
+def _hints(stored: dict[str, Any] | None) -> PollHints:
+    """As ``_as_json`` has stored them."""
+    if not stored:
+        return PollHints()
+    seconds = stored.get("at_least")
+    at_least = timedelta(seconds=seconds) if seconds is not None else None
+    return PollHints(at_least, frozenset(stored.get("skip_hours", ())), frozenset(stored.get("skip_days", ())))
+
+
+def _as_json(hints: PollHints) -> dict[str, Any]:
+    seconds = hints.at_least.total_seconds() if hints.at_least is not None else None
+    return {"at_least": seconds, "skip_hours": sorted(hints.skip_hours), "skip_days": sorted(hints.skip_days)}
+
+
 def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: datetime, every: timedelta) -> Collected:
-    gone = isinstance(error, FetchError) and error.status == 410
-    asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
-    again = max(min(every * 2 ** min(source.failures, 10), _LONGEST_WAIT), min(asked, timedelta(days=7)))
+    """The source needs attention. A way that was found and leads nowhere any more is looked for again, from the source's address."""
+    status = getattr(error, "status", None) or 0
     reason = getattr(error, "reason", str(error))
+    astray = source.way_url not in ("", source.url) and (status in (404, 410) or source.failures + 1 >= _GAVE_UP)
+    gone = status == 410 and not astray
+    history = PollHistory(every, source.failures + 1, status, getattr(error, "retry_after", None) or 0, source.url)
+    poll = polling.next_poll(history, {}, PollHints(), now)
     with site.store.write() as tx:
-        feeds.record_failure(tx, source, reason=reason, gone=gone, now=now, again=again)
+        sources.failed(tx, source, reason=reason, gone=gone, next_poll_at=poll.when, why=poll.why)
+        if astray:
+            sources.forget_way(tx, source.id)
         fix = error.fix or f'See what it answers with "gazet check {source.url}".'
         runs.problem(tx, f"source:{source.url}", f"source {source.url}: {reason}", fix, now)
     return Collected(source.url, source.feeds, problem=f"{reason}. {error.fix}".strip())
 
 
+def _past(tx: Tx, source: SourceRecord) -> Past:
+    """What the source did before. ``read_at`` None: every feed that reads it does so for the first time."""
+    readings, arrivals = sources.polls(tx, source.id)
+    glances = [Glance(one.at, one.found, one.dated, one.titles) for one in readings if one.outcome == "read"]
+    arrived = [one.at for one in arrivals if one.outcome == "read" for _ in range(one.new)]
+    first = len(source.new_feeds) == len(source.feeds)
+    return Past(glances, arrived, None if first else source.collected_at)
+
+
+def _report_oddity(tx: Tx, source: SourceRecord, reason: str, now: datetime) -> None:
+    fix = f'Look at it in a browser; "gazet check {source.url}" shows how it reads. Its items stay as they are.'
+    runs.problem(tx, f"source:{source.url}", f"source {source.url}: {reason}", fix, now)
+
+
+def _mended(tx: Tx, source: SourceRecord, now: datetime) -> None:
+    runs.mended(tx, f"source:{source.url}", now)
+
+
 def _apply(
-    site: Site, source: SourceRecord, fetched: Fetched, reading: Reading, now: datetime, every: timedelta, how: str
+    site: Site,
+    source: SourceRecord,
+    wanted: SourceSettings,
+    reached: Reached,
+    reading: Reading,
+    told: Mapping[str, Outcome],
+    now: datetime,
 ) -> Collected:
     """Write everything one collect found in one transaction: items, numbers, validators, state."""
     with site.store.write() as tx:
-        feeds.lock_source(tx, source.id)
+        sources.lock(tx, source.id)
+        past = _past(tx, source)
         plan = identity.compare(tx, source, reading.candidates, now)
+        flood = _flood(source, wanted, reached, plan, past, len(reading.candidates), now)
         changed, restless = identity.change_items(tx, source, plan, now)
-        status = ItemStatus.HELD if source.hold_next else ItemStatus.RELEASED
-        ids = items.add_all(tx, source.id, source.url, plan.new, status=status, now=now)
-        added = list(zip(ids, plan.new, strict=True))
+        status = ItemStatus.HELD if source.hold_next or flood else ItemStatus.RELEASED
+        new = [articles.overlaid(one, told[one.keys[0]].content) if one.keys[0] in told else one for one in plan.new]
+        added = list(zip(items.add_all(tx, source.id, source.url, new, status=status, now=now), new, strict=True))
+        stored_articles.add_all(tx, source.id, _outcomes(plan, added, told), now)
         identity.add_likenesses(tx, source, added)
+        newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.
-        told = [_release(site, tx, source, slug, [*plan.seen, *added], now) for slug in sorted(source.feeds)]
-        feeds.mark_collected(tx, source.id, now)
-        feeds.set_rule(tx, source.id, reading.parsed.rule)
-        _record_answer(tx, source, fetched, now, every, how)
-        runs.mended(tx, f"source:{source.url}", now)
-    remarks = (*reading.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, told))
+        lines = [_release(site, tx, source, slug, [*plan.seen, *added], newer_than, now) for slug in sorted(source.feeds)]
+        sources.mark_collected(tx, source.id, now)
+        if reached.way is not None:
+            sources.set_way(tx, source.id, reached.way, now)
+        sources.answered(tx, source.id, _answer(source, reached, reading.parsed.hints, now, wanted), settings_hash=reached.how)
+        sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
+        _judge(tx, source, reached, reading, past, flood, now)
+    remarks = (*reading.remarks, *reached.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
-    return Collected(source.url, source.feeds, len(added), changed, same, rule=reading.parsed.rule, remarks=remarks)
+    problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
+    rule = _rule(source, reached, reading)
+    return Collected(source.url, source.feeds, len(added), changed, same, rule=rule, remarks=remarks, problem=problem)
+
+
+def _rule(source: SourceRecord, reached: Reached, reading: Reading) -> str:
+    """How it was read, and where, when that is not at its own address."""
+    way = reached.way or source.way
+    where = f" at {way.url}" if way is not None and way.url != source.url else ""
+    return f"{reading.parsed.rule}{where}"
+
+
+def _outcomes(plan: CollectPlan, added: Sequence[tuple[int, CandidateItem]], told: Mapping[str, Outcome]) -> dict[int, Outcome]:
+    ids = [item_id for item_id, _ in added]
+    return {item_id: told[one.keys[0]] for item_id, one in zip(ids, plan.new, strict=True) if one.keys[0] in told}
+
+
+def _flood(
+    source: SourceRecord, wanted: SourceSettings, reached: Reached, plan: CollectPlan, past: Past, found: int, now: datetime
+) -> str:
+    """Why what is new is held, empty where it is not. A document that is read differently now shows other items by right."""
+    reread = reached.way is not None or reached.how != source.settings_hash
+    return watch.is_flood(plan.new, found, past, now) if wanted.guard and not reread else ""
+
+
+def _flood_fix(source: SourceRecord) -> str:
+    return (
+        f'"gazet items list --status held" shows them; "gazet items release --source {source.url}" publishes and mails them '
+        f'(with --no-mail only publishes), "gazet items discard --source {source.url}" drops them.'
+    )
+
+
+def _reread_since(source: SourceRecord, reached: Reached) -> datetime | None:
+    """Where a known source is read in another way, only what is newer than its last reading is mailed; None: all is."""
+    reread = source.settings_hash and (reached.way is not None or reached.how != source.settings_hash)
+    return source.collected_at if reread else None
+
+
+def _poll(reading: Reading, reached: Reached, new: int, now: datetime, *, held: bool) -> PollRecord:
+    glance = watch.summary(reading.candidates, now)
+    dates = [one.published.at for one in reading.candidates if one.published is not None]
+    keys = "\n".join(sorted(one.keys[0] for one in reading.candidates))
+    return PollRecord(
+        at=now,
+        outcome="held" if held else "read",
+        status=reached.fetched.status,
+        found=glance.found,
+        new=new,
+        dated=glance.dated,
+        titles=glance.titles,
+        newest_at=max(dates, default=None),
+        fingerprint=sha256(keys.encode("utf-8", "replace")).hexdigest(),
+    )
+
+
+def _judge(tx: Tx, source: SourceRecord, reached: Reached, reading: Reading, past: Past, flood: str, now: datetime) -> None:
+    """The source's state after a reading: well, or odd in a way that a person should look at (its items are taken)."""
+    rule = _rule(source, reached, reading)
+    if flood:
+        sources.odd(tx, source.id, rule, f"{flood}; they are held")
+        runs.problem(tx, f"flood:{source.url}", f"source {source.url}: {flood}; they are held", _flood_fix(source), now)
+        return
+    partial = reached.fetched.status == 226
+    asked, answered = reached.address, reached.fetched.final_url
+    if reached.way is not None and reached.way.url != asked:
+        asked = reached.way.url
+    oddity = "" if partial else watch.judge(reading.candidates, past, now, asked=asked, answered=answered)
+    if oddity:
+        sources.odd(tx, source.id, rule, oddity)
+        _report_oddity(tx, source, oddity, now)
+    else:
+        sources.well(tx, source.id, rule)
+        _mended(tx, source, now)
 
 
 def _held(source: SourceRecord, new: int) -> tuple[str, ...]:
@@ -176,27 +271,42 @@ def _held(source: SourceRecord, new: int) -> tuple[str, ...]:
     return (f"{new} new held: they may have been mailed before the restore ({how})",)
 
 
-def _release(site: Site, tx: Tx, source: SourceRecord, slug: str, found: list[tuple[int, CandidateItem]], now: datetime) -> str:
+def _release(
+    site: Site,
+    tx: Tx,
+    source: SourceRecord,
+    slug: str,
+    found: list[tuple[int, CandidateItem]],
+    newer_than: datetime | None,
+    now: datetime,
+) -> str:
     """Number what has no number in this feed yet: new items, and known ones when the feed is new to the source.
 
     Returns a line about those that no digest is going to show, empty where there are none.
     """
     unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in found])
     fresh = [(item_id, candidate) for item_id, candidate in found if item_id in unnumbered]
-    first = feeds.first_collect(tx, slug, source.id)
-    mailed = _mailable(site.feed(slug), fresh, first=first, now=now)
+    first = sources.first_collect(tx, slug, source.id)
+    mailed = _mailable(site.feed(slug), fresh, first=first, newer_than=newer_than, now=now)
     items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)
     if len(mailed) == len(fresh):
         return ""
     some = f"{len(fresh) - len(mailed)} of {len(fresh)}"
     why = "a first collect mails the newest few (first_items)" if first else "too old for a digest (max_age)"
+    if newer_than is not None and not first:
+        why = "the source is read in another way now, and they are older than its last reading, or undated"
     return f'{some} only published in {slug}, not mailed: {why}; "gazet items omit --undo ID" mails one'
 
 
-def _mailable(feed: FeedSettings, added: list[tuple[int, CandidateItem]], *, first: bool, now: datetime) -> set[int]:
+def _mailable(
+    feed: FeedSettings, added: list[tuple[int, CandidateItem]], *, first: bool, newer_than: datetime | None, now: datetime
+) -> set[int]:
     """Which new items a digest may show: none older than ``max_age``, and of a first collect the newest few (promise 4)."""
     oldest = now - feed.digest.max_age
     young = [item_id for item_id, new in added if new.published is None or new.published.at >= oldest]
+    if newer_than is not None and not first:
+        since = newer_than - timedelta(days=1)  # dates without a time
+        young = [item_id for item_id, new in added if new.published is not None and new.published.at >= max(oldest, since)]
     if first:
         young = young[len(young) - min(feed.digest.first_items, len(young)) :]
     return set(young)

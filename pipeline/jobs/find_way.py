@@ -1,22 +1,25 @@
 """How a source is best read, found out once: it is a feed, it links to one, WordPress, schema.org, sitemap, or its own listing.
 
     document ──survey──▶ items of its own? ─┐
-                 └─────▶ offers ──fetch, read──▶ do they tell the page's news? ──▶ Way
+                 └─────▶ offers ──fetch, weigh──▶ do they tell the page's news? ──▶ Way
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.collect import offers
-from pipeline.collect.document import Order, Survey, read_document, survey
+from pipeline.collect.document import Order, Survey, read_document, survey, weigh
+from pipeline.collect.offers import SPEAKS, sitemaps_of, well_known
+from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
-from pipeline.http import Fetched
+from pipeline.http import Accept, Fetched
 from pipeline.jobs.site import Site
 from pipeline.models import Offer, Reading, SourceKind, Way
 
 _MAX_OFFERS = 8
+_MAX_SITEMAPS = 2
+_NAME_ONE = "Give the address of one of its sitemaps."
 _OF_ITSELF = "it is what the address leads to"
 
 
@@ -30,48 +33,86 @@ class Found:
     tried: tuple[str, ...] = ()
 
 
-def find_way(site: Site, order: Order, fetched: Fetched) -> Found:
-    """The best way to read what ``fetched`` is the first document of. Raises ReadError, the page's own, where there is none."""
-    seen: Survey = site.reading.call(survey, fetched.body, fetched.final_url, dict(fetched.headers), order)
+def find_way(site: Site, wanted: SourceSettings, order: Order, fetched: Fetched) -> Found:
+    """The best way to read what ``fetched`` is the first document of. Raises ReadError, the page's own, where there is none.
+
+    In this order: a feed; one that the page names, or that is where feeds usually are; WordPress's interface; what the page
+    says of itself (schema.org); a sitemap with news in it; the listing in the page.
+    """
+    arguments = (fetched.body, fetched.final_url, dict(fetched.headers))
+    seen: Survey = site.reading.call(survey, *arguments, order, about=wanted.url)
     own = seen.reading
-    if own is not None and (own.parsed.kind is not SourceKind.PAGE or order.source.page.item):
-        reason = "its selectors are in the settings" if order.source.page.item else _OF_ITSELF
-        return Found(Way(own.parsed.kind, order.source.url, reason), fetched, own)
+    if own is not None and own.parsed.children:
+        return follow_index(site, wanted, order, own)
+    if own is not None and (own.parsed.kind is not SourceKind.PAGE or wanted.page.item):
+        reason = "its selectors are in the settings" if wanted.page.item else _OF_ITSELF
+        return Found(Way(own.parsed.kind, wanted.url, reason), fetched, own)
+    if wanted.robots and (own is not None or seen.offers or seen.links):
+        site.robots.check(fetched.final_url)
     tried: list[str] = []
-    for offer in _in_order(site, seen, fetched.final_url):
-        if own is not None and own.parsed.structured and offer.kind is SourceKind.SITEMAP:
-            break
-        if (found := _try(site, order, seen, offer, tried)) is not None:
+    for offer in _candidates(site, wanted, seen, fetched.final_url):
+        if (found := _try(site, wanted, order, seen, offer, tried)) is not None:
             return replace(found, tried=tuple(tried))
     if own is None:
-        raise seen.problem or ReadError(order.source.url, "holds no news")
+        raise ReadError(wanted.url, seen.problem, fix=seen.fix)
     reason = "it describes its news itself" if own.parsed.structured else "no feed or sitemap tells its news"
-    return Found(Way(SourceKind.PAGE, order.source.url, reason), fetched, own, tuple(tried))
+    return Found(Way(SourceKind.PAGE, wanted.url, reason), fetched, own, tuple(tried))
 
 
-def _in_order(site: Site, seen: Survey, url: str) -> Iterable[Offer]:
-    """What the page links to, then the usual places, then sitemaps; each address once."""
-    listed = [offer for offer in seen.offers if offer.kind is SourceKind.FEED]
-    listed += offers.well_known(url)
-    listed += [offer for offer in seen.offers if offer.kind is not SourceKind.FEED]
-    listed += [Offer(SourceKind.SITEMAP, address, "robots.txt names it") for address in site.robots.sitemaps(url)]
-    return {offer.url: offer for offer in reversed(listed)} and list({offer.url: offer for offer in listed}.values())[:_MAX_OFFERS]
+def follow_index(site: Site, wanted: SourceSettings, order: Order, index: Reading) -> Found:
+    """The first sitemap of an index that holds something, the newest first. Raises ReadError where none does."""
+    order = replace(order, kind=SourceKind.SITEMAP)
+    permit = site.robots.check if wanted.robots else None
+    tried: list[str] = []
+    for address in index.parsed.children[:_MAX_SITEMAPS]:
+        try:
+            fetched = site.fetcher.fetch(address, accept=Accept.ANY, permit=permit)
+            arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
+            reading: Reading = site.reading.call(read_document, *arguments, about=address)
+        except (FetchError, ReadError) as error:
+            tried.append(f"{address}: {error.reason}")
+            continue
+        if reading.candidates:
+            return Found(Way(SourceKind.SITEMAP, address, "the sitemap index names it first"), fetched, reading, tuple(tried))
+        tried.append(f"{address}: it is empty")
+    raise ReadError(wanted.url, f"is a sitemap index, and nothing is in its sitemaps ({'; '.join(tried)[:300]})", fix=_NAME_ONE)
 
 
-def _try(site: Site, order: Order, seen: Survey, offer: Offer, tried: list[str]) -> Found | None:
+def _candidates(site: Site, wanted: SourceSettings, seen: Survey, url: str) -> Iterator[Offer]:
+    """What may tell the page's news, the best first, each address once; sitemaps only where the page does not say more itself."""
+    told = [offer for offer in seen.offers if offer.kind is SourceKind.FEED]
+    told += [Offer(SourceKind.FEED, address, "feeds are often there") for address in well_known(url)]
+    told += [offer for offer in seen.offers if offer.kind is not SourceKind.FEED]
+    yield from list({offer.url: offer for offer in reversed(told)}.values())[::-1][:_MAX_OFFERS]
+    if seen.reading is None or not seen.reading.parsed.structured:
+        yield from _sitemaps(site, wanted, url)
+
+
+def _sitemaps(site: Site, wanted: SourceSettings, url: str) -> Iterator[Offer]:
+    """Those with news in their name that the site's robots.txt names."""
+    named = sitemaps_of(site.robots.sitemap_lines(url)) if wanted.robots else ()
+    listed = [address for address in named if "news" in address.lower() or "nieuws" in address.lower()]
+    yield from (Offer(SourceKind.SITEMAP, address, "robots.txt names it") for address in listed[:_MAX_SITEMAPS])
+
+
+def _try(site: Site, wanted: SourceSettings, order: Order, seen: Survey, offer: Offer, tried: list[str]) -> Found | None:
     """The offer as a way, if it can be read and tells the news that the page shows."""
+    own = seen.reading
+    listed = [one.url for one in own.candidates] if own is not None else []
+    scope = wanted.url if offer.kind is SourceKind.SITEMAP else ""
+    permit = site.robots.check if wanted.robots and offer.kind is not SourceKind.FEED else None
+    accept = Accept.FEED if offer.kind is SourceKind.FEED else Accept.ANY
     try:
-        fetched = site.fetcher.fetch(offer.url)
-        reading = site.reading.call(
-            read_document, fetched.body, fetched.final_url, dict(fetched.headers), replace(order, kind=offer.kind)
-        )
+        fetched = site.fetcher.fetch(offer.url, accept=accept, permit=permit)
+        arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(order, kind=offer.kind, scope=scope))
+        reading, share = site.reading.call(weigh, *arguments, seen.links, listed, about=offer.url)
     except (FetchError, ReadError) as error:
         tried.append(f"{offer.url} ({offer.reason}): {error.reason}")
         return None
-    if not (reading.candidates and all(one.title for one in reading.candidates)):
+    if not reading.candidates or any(one.title in ("", one.url) for one in reading.candidates):
         tried.append(f"{offer.url} ({offer.reason}): it has no items with titles")
-        return None
-    if seen.reading is not None and not offers.tells(reading.candidates, seen.links):
-        tried.append(f"{offer.url} ({offer.reason}): it tells other news than the page")
-        return None
-    return Found(Way(offer.kind, offer.url, offer.reason), fetched, reading)
+    elif share < SPEAKS and (listed or seen.links):
+        tried.append(f"{offer.url} ({offer.reason}): {share:.0%} of it is what the page shows")
+    else:
+        return Found(Way(offer.kind, offer.url, offer.reason), fetched, reading)
+    return None

@@ -11,7 +11,7 @@ from pipeline.collect.decide import decide, every_key
 from pipeline.collect.restless import LOOK_BACK, Verdict, judge
 from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
 from pipeline.store import Tx, feeds, items, merges, versions
-from pipeline.store.feeds import SourceRecord
+from pipeline.store.sources import SourceRecord
 from pipeline.store.merges import Alike
 
 WITHIN = timedelta(days=7)

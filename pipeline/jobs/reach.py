@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from pipeline.collect import polling
+from pipeline.collect import filters, polling
 from pipeline.collect.document import Order, read_document
 from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
-from pipeline.jobs.find_way import find_way
+from pipeline.jobs.find_way import find_way, follow_index
 from pipeline.jobs.site import Site
 from pipeline.models import Reading, SourceKind, Way
 from pipeline.store import items
@@ -33,6 +33,8 @@ _ACCEPT = {
 }
 _FOR_PROGRAMS = (SourceKind.AUTO, SourceKind.FEED)
 """robots.txt is for pages. What an address leads to is known after it was asked for once: then a page is held to it."""
+_GAP = 5
+"""With fewer items on a page that none is known of may be chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,46 +57,69 @@ class Reached:
 def order_for(settings: Settings, feed: FeedSettings, source: SourceSettings, now: datetime) -> Order:
     """How a document of this source is to be read."""
     language, zone = source.language or feed.language, settings.zone_of(source)
-    return Order(source.kind, source, language, zone, settings.collect.max_items, now)
+    return Order(source.kind, source.page, language, zone, settings.collect.max_items, now)
 
 
-def settings_hash(order: Order) -> str:
+def settings_hash(source: SourceSettings, order: Order) -> str:
     """Changed when the same bytes would be read differently: then a 304 must not be asked for."""
-    how = order.source.model_dump(mode="json", exclude={"url", "every", "guard", "robots", "full_text"})
+    how = source.model_dump(mode="json", exclude={"url", "every", "guard", "robots", "full_text"})
     return sha256(json.dumps([how, order.language, order.zone], sort_keys=True).encode()).hexdigest()
 
 
-def reach(site: Site, source: SourceRecord, order: Order, now: datetime) -> Reached:
+def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, now: datetime) -> Reached:
     """One poll of a source. Raises FetchError and ReadError."""
-    how = settings_hash(order)
+    how = settings_hash(wanted, order)
     same = how == source.settings_hash and not source.hold_next and not source.new_feeds
-    way = source.way if order.kind is SourceKind.AUTO and how == source.settings_hash else None
-    order = replace(order, kind=way.kind if way else order.kind)
-    asked = polling.to_ask(known_of(source, settings_changed=not same), now)
+    way = source.way if how == source.settings_hash else None
+    order = replace(order, kind=way.kind, scope=wanted.url if way.kind is SourceKind.SITEMAP else "") if way else order
     address = polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
-    fetched = _fetch(site, order, address, asked)
+    asked = polling.to_ask(known_of(source, settings_changed=not same), now)
+    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
+    fetched = site.fetcher.fetch(
+        address,
+        etag=asked.etag,
+        last_modified=asked.last_modified,
+        accept=_ACCEPT[order.kind],
+        deltas=order.kind is SourceKind.FEED,
+        permit=permit,
+    )
     reached = Reached(address, fetched, asked, how)
     if fetched.not_modified:
         return reached
     reached = replace(reached, body_hash=sha256(fetched.body).hexdigest())
     if same and reached.body_hash == source.body_hash:
         return reached
-    return _read_whole(site, source, order, reached)
+    return _read_whole(site, source, wanted, order, reached)
 
 
-def _read_whole(site: Site, source: SourceRecord, order: Order, reached: Reached) -> Reached:
-    """With the document read, and the pages that follow it."""
+def _read_whole(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached) -> Reached:
+    """With the document read, the pages that follow it, and what the source's conditions leave of them."""
     fetched, way = reached.fetched, None
     if order.kind is SourceKind.AUTO:
-        found = find_way(site, order, fetched)
+        found = find_way(site, wanted, order, fetched)
         fetched, way, reading = found.fetched, found.way, found.reading
-        if order.source.robots and way.kind not in _FOR_PROGRAMS:
-            site.robots.check(fetched.final_url)
+        order = replace(order, kind=way.kind)
     else:
         reading = read(site, order, fetched)
-    more, remarks = _further_pages(site, source, order, fetched, reading)
-    body_hash = sha256(fetched.body).hexdigest()
-    return replace(reached, fetched=fetched, way=way, reading=_joined(reading, more), body_hash=body_hash, remarks=remarks)
+        if reading.parsed.children:
+            found = follow_index(site, wanted, order, reading)
+            fetched, way, reading = found.fetched, found.way, found.reading
+    more, remarks = _further_pages(site, source, wanted, order, fetched, reading)
+    return replace(
+        reached,
+        fetched=fetched,
+        way=way,
+        reading=passed(_joined(reading, more), wanted, order.now),
+        body_hash=sha256(fetched.body).hexdigest(),
+        remarks=remarks,
+    )
+
+
+def passed(reading: Reading, wanted: SourceSettings, now: datetime) -> Reading:
+    """What the source's conditions let through, with its topics."""
+    kept, left_out = filters.apply(reading.candidates, wanted, now)
+    told, slow = filters.with_topics(kept, wanted)
+    return Reading(reading.parsed, told, (*reading.remarks, *left_out, *slow))
 
 
 def known_of(source: SourceRecord, *, settings_changed: bool = False) -> Known:
@@ -104,44 +129,29 @@ def known_of(source: SourceRecord, *, settings_changed: bool = False) -> Known:
 
 def read(site: Site, order: Order, fetched: Fetched) -> Reading:
     """What a fetched document yields, read apart from this process. Raises ReadError."""
-    reading: Reading = site.reading.call(
-        read_document, fetched.body, fetched.final_url, dict(fetched.headers), order, about=fetched.url
-    )
+    arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
+    reading: Reading = site.reading.call(read_document, *arguments, about=fetched.url)
     return reading
 
 
-def _fetch(site: Site, order: Order, address: str, asked: Ask) -> Fetched:
-    permit = site.robots.check if order.source.robots and order.kind not in _FOR_PROGRAMS else None
-    return site.fetcher.fetch(
-        address,
-        etag=asked.etag,
-        last_modified=asked.last_modified,
-        accept=_ACCEPT[order.kind],
-        deltas=order.kind is SourceKind.FEED,
-        permit=permit,
-    )
-
-
 def _further_pages(
-    site: Site, source: SourceRecord, order: Order, first: Fetched, reading: Reading
+    site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, first: Fetched, reading: Reading
 ) -> tuple[list[Reading], tuple[str, ...]]:
     """The pages after the first: all that are wanted at the first collect, later only as long as nothing known was met."""
     more: list[Reading] = []
-    at, seen, kind = reading, {first.final_url}, reading.parsed.kind
-    while at.parsed.next_page and len(more) + 1 < order.source.pages and not (source.whole_at and _known(site, source, at)):
-        address = at.parsed.next_page
-        if address in seen:
-            break
+    at, seen = reading, {first.final_url}
+    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
+    while (address := at.parsed.next_page) and address not in seen and len(more) + 1 < wanted.pages:
+        if source.whole_at is not None and _known(site, source, at):
+            return more, ()
         seen.add(address)
         try:
-            permit = site.robots.check if order.source.robots and kind not in _FOR_PROGRAMS else None
-            fetched = site.fetcher.fetch(address, accept=_ACCEPT[kind], permit=permit)
-            at = read(site, replace(order, kind=kind), fetched)
+            at = read(site, order, site.fetcher.fetch(address, accept=_ACCEPT[order.kind], permit=permit))
         except (FetchError, ReadError) as error:
             return more, (f"page {len(more) + 2} ({address}): {error.reason}",)
         more.append(at)
-    if source.whole_at and not order.source.pages > len(more) + 1 and reading.candidates and not _known(site, source, at):
-        return more, ("none of its items was known: some may have come and gone unseen in between",)
+    if source.whole_at is not None and not source.new_feeds and len(at.candidates) >= _GAP and not _known(site, source, at):
+        return more, ("none of its items was known: some may have come and gone in between",)
     return more, ()
 
 

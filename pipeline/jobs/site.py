@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pipeline.collect.apart import Reading
 from pipeline.compose.links import Links
 from pipeline.config import OUTBOX, FeedSettings, Settings
 from pipeline.http import Fetcher
+from pipeline.http.robots import Robots
 from pipeline.store import Store
 from pipeline.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One site, wired by ``app``: its settings and the parts that were made from them."""
+    """One site, wired by ``app``: its settings and the parts that were made from them. ``reading`` reads foreign bytes."""
 
     settings: Settings
     store: Store
     texts: Texts
     fetcher: Fetcher
+    robots: Robots
+    reading: Reading
     links: Links
 
     def feed(self, slug: str) -> FeedSettings:

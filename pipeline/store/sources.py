@@ -178,6 +178,12 @@ def lock(tx: Tx, source_id: int) -> None:
     tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
 
 
+def first_collect(tx: Tx, slug: str, source_id: int) -> bool:
+    """Whether this feed has never read this source with success."""
+    query = select(FeedSourceRow.collected_at).where(FeedSourceRow.feed == slug, FeedSourceRow.source_id == source_id)
+    return tx.execute(query).scalar_one() is None
+
+
 def mark_collected(tx: Tx, source_id: int, now: datetime) -> None:
     """Every feed that reads this source has had its first collect."""
     pairs = update(FeedSourceRow).where(FeedSourceRow.source_id == source_id, FeedSourceRow.collected_at.is_(None))
