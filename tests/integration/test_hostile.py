@@ -24,6 +24,7 @@ from tests.factories import make_digest, make_feed_item
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 URL = "https://a.example/nieuws/"
 ANN = Personal("ann@example.org", "Ann", "<1@x.nl>", "https://nieuws.example.org/u/a", "mailto:redactie@example.org?subject=t")
+TEXTS = Texts(None)
 MEGABYTE = 1_000_000
 TEN = 10 * MEGABYTE
 XSS = (
@@ -111,7 +112,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def readers() -> Iterator[ReaderProcesses]:
-    with ReaderProcesses(1, seconds=0.5) as made:
+    with ReaderProcesses(1) as made:
         yield made
 
 
@@ -153,7 +154,9 @@ def test_a_document_made_to_hurt_costs_half_a_second_and_little_memory(readers, 
     read_in(readers, good)
     [before] = readers.processes()
     base = peak_of(before, anew=True)
+    readers.seconds = 0.5
     found = outcome(readers, body, kind)
+    readers.seconds = 20
     if isinstance(found, ReadError):
         assert found.fix
         assert "mistake in Gazet" not in found.fix
@@ -258,6 +261,12 @@ def test_no_markup_survives_that_could_run(payload):
         assert harmless(LexborHTMLParser(f"<div>{once}</div>").body.inner_html)
 
 
+def test_a_long_address_cannot_make_a_document_of_short_links_large():
+    cleaned = clean_html("<a href=x>y</a>" * 20_000, f"https://a.example/{'b' * 1_900}/")
+    assert len(cleaned) < 1_000_000
+    assert len(LexborHTMLParser(cleaned).css("a[href]")) > 100
+
+
 @pytest.mark.parametrize("payload", XSS)
 def test_titles_kickers_authors_and_categories_are_text(readers, payload):
     escaped = payload.replace("\0", "").replace("&", "&amp;").replace("<", "&lt;")
@@ -265,7 +274,7 @@ def test_titles_kickers_authors_and_categories_are_text(readers, payload):
     [one] = candidates(read_in(readers, feed(item(escaped, escaped, more)), SourceKind.FEED))
     assert harmless(one.content_html)
     feed_item = make_feed_item(1, title=one.title, summary=one.summary, authors=one.authors, categories=(payload,), kicker=payload)
-    page = LexborHTMLParser(digest.render(make_digest([feed_item]), Texts(None)).html)
+    page = LexborHTMLParser(digest.render(make_digest([feed_item]), TEXTS).html)
     assert not page.css("script, img, iframe, svg, math, form, [onerror], [onload], [onclick], [href^=javascript], [href^=data]")
 
 
@@ -313,7 +322,7 @@ def test_no_title_is_a_template_a_header_or_a_slot(world):
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_each_trick_alone_is_shown_as_it_stands(trick):
-    variant = digest.render(make_digest([make_feed_item(1, title=trick, summary=trick, kicker=trick)]), Texts(None))
+    variant = digest.render(make_digest([make_feed_item(1, title=trick, summary=trick, kicker=trick)]), TEXTS)
     data = message.splice(variant.data, ANN)
     head = data.partition(b"\r\n\r\n")[0].lower()
     assert b"\nbcc:" not in head
@@ -327,8 +336,8 @@ def test_each_trick_alone_is_shown_as_it_stands(trick):
 
 def test_good_sources_are_collected_in_the_tick_in_which_bad_ones_are_killed(world, web, monkeypatch):
     bad = {
-        "traag": ("STALL", "took longer than 0.5 s to read"),
-        "diep": (FEEDS["200,000 nested elements"](), "needs more memory than 16 MB to be read"),
+        "traag": ("STALL", "took longer than 1 s to read"),
+        "groot": ("GROW", "needs more memory than 64 MB to be read"),
         "stuk": ("CRASH", "was ended by SIGSEGV"),
     }
     world.news("Een bericht", "2026-11-20T09:00")
@@ -338,7 +347,7 @@ def test_good_sources_are_collected_in_the_tick_in_which_bad_ones_are_killed(wor
     for number in range(6):
         web.serve(f"/goed{number}", feed(item()), content_type="application/rss+xml")
         world.write_feed(f"goed{number}", url=web.url(f"/goed{number}"))
-    with ReaderProcesses(2, seconds=0.5, megabytes=16) as readers:
+    with ReaderProcesses(2, seconds=1) as readers:
         read_by(readers, monkeypatch)
         engine = world.engine("2026-11-24T08:00")
         collected = {one.feeds[0]: one for one in engine.once().collected}
@@ -352,9 +361,7 @@ def test_good_sources_are_collected_in_the_tick_in_which_bad_ones_are_killed(wor
         for line, (slug, (_body, reason)) in zip(sorted(said, key=lambda line: line.partition("/")[2]), reasons, strict=True):
             assert f"/{slug}: " in line
             assert reason in line
-        later = world.engine("2026-11-24T10:00")
-        assert len(later.once().collected) == len(collected)
-        assert later.fresh_problems() == []
+        assert engine.fresh_problems() == []
 
 
 def read_by(readers: ReaderProcesses, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect import apart
-from pipeline.collect.apart import InProcess, ReaderProcesses, Reading
+from pipeline.collect.apart import InProcess, ReaderProcesses
 from pipeline.collect.apart_answers import pack, unpack
 from pipeline.config import PageSettings, RelaySettings, SourceSettings
 from pipeline.errors import ReadError
@@ -34,10 +34,11 @@ def readers():
         yield made
 
 
-def refused(reading: Reading, function: str, *args: object) -> ReadError:
+def refused(reading: ReaderProcesses, function: str, *args: object) -> ReadError:
     """The error of a call, after which the same readers still work."""
     with pytest.raises(ReadError) as caught:
         reading.call(f"tests.stubborn:{function}", *args, about=URL)
+    reading.seconds = 20
     assert reading.call("tests.stubborn:echo", 1) == (1,)
     return caught.value
 
