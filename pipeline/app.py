@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline import config
+from pipeline.collect.apart import ReaderProcesses
 from pipeline.compose.links import Links
 from pipeline.config import OUTBOX, Settings
 from pipeline.deliver.outbox import Outbox
@@ -22,13 +24,15 @@ from pipeline.deliver.relay import Relay
 from pipeline.deliver.smtp import relay_from
 from pipeline.errors import ConfigError, GazetError, Problem, SiteLockedError
 from pipeline.http import from_settings
+from pipeline.http.robots import Robots
 from pipeline.jobs import trust
-from pipeline.jobs.site import Site
+from pipeline.jobs.site import Outside, Site
 from pipeline.jobs.take_settings import take_settings
 from pipeline.jobs.try_templates import check_templates
 from pipeline.store import Store, open_store, runs, subscribers
 from pipeline.texts import Texts
 
+_READERS = 2
 _STILL = 0.2
 """Seconds for which no file changes before an edit counts as done."""
 _LONGEST_EDIT = 10
@@ -50,7 +54,24 @@ def wire(settings: Settings, store: Store, *, make_secret: bool = False) -> Site
         store.record.address_hash = links.address_hash
     if config.current_files(settings) != settings.files:  # the secret was made just now, which is no edit
         settings = config.load(settings.folder)
-    return Site(settings, store, Texts(settings.folder), from_settings(settings), links)
+    return _site(settings, store, Texts(settings.folder), links)
+
+
+def _site(settings: Settings, store: Store, texts: Texts, links: Links) -> Site:
+    fetcher = from_settings(settings)
+    return Site(settings, store, texts, fetcher, Robots(fetcher), readers(settings.collect.read_timeout.total_seconds()), links)
+
+
+def outside_of(settings: Settings) -> Outside:
+    """What looks at sources without a store: for ``gazet check`` and ``gazet add``."""
+    fetcher = from_settings(settings)
+    return Outside(settings, fetcher, Robots(fetcher), readers(settings.collect.read_timeout.total_seconds()))
+
+
+@functools.cache
+def readers(seconds: float) -> ReaderProcesses:
+    """The processes that read foreign bytes, shared by whatever this process opens; started when first needed."""
+    return ReaderProcesses(_READERS, seconds)
 
 
 def reload(site: Site, now: datetime) -> Site:
@@ -92,7 +113,7 @@ def _edited(site: Site, now: datetime) -> Site:
     _refuse_what_needs_a_restart(site, settings)
     texts = Texts(settings.folder)
     check_templates(settings, texts, now)
-    edited = Site(settings, site.store, texts, from_settings(settings), site.links)
+    edited = _site(settings, site.store, texts, site.links)
     take_settings(edited, now)
     return edited
 

@@ -203,6 +203,25 @@ class ParsedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Article:
+    """An article as its page shows it. ``url`` is its canonical address, ``content_html`` is sanitised and may be empty.
+
+    Attachments have length 0: nobody has asked for them yet. ``remarks`` say what was left out and why.
+    """
+
+    url: str
+    title: str
+    content_html: str
+    image: Image | None = None
+    authors: tuple[str, ...] = ()
+    published: ReadDate | None = None
+    modified: ReadDate | None = None
+    language: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateItem:
     """A normalised item, ready to be compared with what is known.
 
@@ -277,6 +296,17 @@ class Reading:
     parsed: ParsedSource
     candidates: tuple[CandidateItem, ...]
     remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A document looked at for the first time: what it holds itself, or why nothing, and where else its news may be read."""
+
+    reading: Reading | None
+    problem: str
+    fix: str
+    offers: tuple[Offer, ...]
+    links: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ postal_address = "Postbus 1, 3500 AA Utrecht"
 {store}
 [collect]
 allow = ["127.0.0.1"]
+spacing = "0s"
 {relay}
 """
 FEED_TOML = """\

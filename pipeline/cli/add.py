@@ -71,7 +71,7 @@ def add(
 
 def _read(settings: Settings, url: str, item: str, now: datetime) -> tuple[SourceSettings, Finding]:
     """What the address yields, read as a feed that names it already would. Raises GazetError when that is nothing."""
-    from pipeline import http
+    from pipeline import app
     from pipeline.cli import trial
 
     if "://" not in url:
@@ -79,7 +79,7 @@ def _read(settings: Settings, url: str, item: str, now: datetime) -> tuple[Sourc
     [(feed, source)] = trial.sources(settings, url)
     if item:
         source = source.model_copy(update={"page": _page(item)})
-    found = trial.finding(settings, http.from_settings(settings), feed, source, now)
+    found = trial.finding(app.outside_of(settings), feed, source, now)
     if found.problem or not found.items:
         raise GazetError(f"{url}: {found.problem or f'no items: {found.rule}.'}", fix=f"{_hint(found)}Nothing was written.")
     return source, found

@@ -311,17 +311,17 @@ def check(
 
     Example: `gazet check https://www.example.org/nieuws/`
     """
-    from pipeline import config, http, texts
+    from pipeline import app, config, texts
     from pipeline.cli import trial
     from pipeline.jobs.try_templates import check_templates
 
     settings = config.load(folder_of(site))
     if target is None:
         _expect_feeds(settings)
-    clock, fetcher = clock_of(settings, now), http.from_settings(settings)
+    clock, outside = clock_of(settings, now), app.outside_of(settings)
     findings = []
     for feed, source in trial.sources(settings, target):
-        findings.append(trial.finding(settings, fetcher, feed, source, clock()))
+        findings.append(trial.finding(outside, feed, source, clock()))
         if not as_json:
             trial.show_finding(findings[-1], settings.site.timezone)
     if as_json:

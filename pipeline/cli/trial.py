@@ -8,13 +8,10 @@ from datetime import datetime
 from pipeline.cli.options import local, say, warn
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
-from pipeline.http import Fetcher
-from pipeline.jobs.collect_source import read_source
 from pipeline.jobs.lines import count
-from pipeline.models import (
-    CandidateItem,
-    Precision,
-)
+from pipeline.jobs.reach import look
+from pipeline.jobs.site import Outside
+from pipeline.models import CandidateItem, Precision, Way
 from pipeline.texts import one_line, shorten
 
 _CLOSELY = 10
@@ -23,7 +20,7 @@ _FIRST_WORDS = 90
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one source yields now; ``problem`` empty when it can be read."""
+    """What one source yields now; ``problem`` empty when it can be read. ``tried``: other ways, and why they were not taken."""
 
     feed: str
     url: str
@@ -33,6 +30,8 @@ class Finding:
     problem: str
     title: str = ""
     language: str = ""
+    way: Way | None = None
+    tried: tuple[str, ...] = ()
 
 
 def sources(settings: Settings, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
@@ -54,15 +53,27 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
     return FeedSettings(slug="-", title=url, language=settings.site.language, source=(source,)), source
 
 
-def finding(settings: Settings, fetcher: Fetcher, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
-    """What one source yields now; a source that cannot be read is a finding too."""
+def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
+    """What one source yields now and in which way; a source that cannot be read is a finding too."""
     try:
-        reading = read_source(settings, feed, source, fetcher.fetch(source.url), now)
+        fetched = outside.fetcher.fetch(source.url)
+        found = look(outside, feed, source, fetched, now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"
         return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
-    parsed = reading.parsed
-    return Finding(feed.slug, source.url, parsed.rule, reading.candidates, reading.remarks, "", parsed.title, parsed.language)
+    parsed = found.reading.parsed
+    return Finding(
+        feed=feed.slug,
+        url=source.url,
+        rule=parsed.rule,
+        items=found.reading.candidates,
+        remarks=found.reading.remarks,
+        problem="",
+        title=parsed.title,
+        language=parsed.language,
+        way=found.way,
+        tried=found.tried,
+    )
 
 
 def show_finding(finding: Finding, zone: str, *, closely: bool = False) -> None:
@@ -71,6 +82,9 @@ def show_finding(finding: Finding, zone: str, *, closely: bool = False) -> None:
         warn(f"! {finding.url}: {finding.problem}")
         return
     say(f"{finding.url}\n  {count(len(finding.items), 'item')} by: {finding.rule}")
+    if finding.way is not None:
+        where = f"{finding.way.url}: " if finding.way.url != finding.url else ""
+        say(f"  read as {finding.way.kind}: {where}{finding.way.reason}")
     shown = finding.items[:_CLOSELY] if closely else finding.items
     for item in shown:
         say(f"  {_date(item, zone):<16}  {item.title}\n                    {item.url}")
@@ -80,6 +94,8 @@ def show_finding(finding: Finding, zone: str, *, closely: bool = False) -> None:
         say(f"  … and {len(finding.items) - len(shown)} more")
     for remark in finding.remarks:
         say(f"  note: {remark}")
+    for other in finding.tried if closely else ():
+        say(f"  not taken: {other}")
 
 
 def _date(item: CandidateItem, zone: str) -> str:

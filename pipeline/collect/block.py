@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -17,8 +18,10 @@ from pipeline.collect.dates import is_plausible, languages_for, read_date, read_
 from pipeline.collect.images import picture_of
 from pipeline.collect.markup import absolute_url, squeeze
 from pipeline.collect.phrases import NO_KICKER, READ_MORE_LINK
-from pipeline.config import PageSettings
 from pipeline.models import Image, ParsedItem, ReadDate
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 MAX_BLOCK_TEXT = 30_000
 HEADINGS = "h1,h2,h3,h4,h5,h6,[role=heading]"
@@ -170,7 +173,7 @@ class BlockReader:
         """The item's date and the label that it was read from, which may hold a kicker too."""
         if self._page.date:
             return self._first_date(block.css(self._page.date), remark=True)
-        inside = frozenset() if title is None or title.mem_id in block.ids and block.tag == "a" else _inside(title)
+        inside = frozenset() if title is None or (title.mem_id in block.ids and block.tag == "a") else _inside(title)
         times = [node for node in block.css("time") if node.mem_id not in inside]
         named = [node for node in block.css(_DATE_NAMES) if node.mem_id not in inside and len(_words(node)) <= _MAX_LABEL]
         found, label = self._first_date([*times, *named], remark=bool(times))
@@ -304,7 +307,7 @@ def _above(title: LexborNode | None, block: Block) -> LexborNode | None:
     """The element just above the title, if all that it holds is a short text: a kicker, whatever its class is."""
     current = title
     for _step in range(3):
-        if current is None or current.mem_id in block.ids and len(block.nodes) == 1:
+        if current is None or (current.mem_id in block.ids and len(block.nodes) == 1):
             return None
         before = current.prev
         while before is not None and not before.is_element_node:

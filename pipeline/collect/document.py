@@ -1,6 +1,6 @@
 """One document from bytes to candidates, as one call that can be made in a process of its own (see ``apart``).
 
-    bytes ──read──▶ ParsedSource ──normalise──▶ CandidateItems ──▶ Reading
+bytes ──read──▶ ParsedSource ──normalise──▶ CandidateItems ──▶ Reading
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.collect.normalise import normalise
 from pipeline.collect.offers import offers, page_links, speaks_of
 from pipeline.collect.read import read
 from pipeline.errors import ReadError
-from pipeline.models import Offer, Reading, SourceKind
+from pipeline.models import Offer, Reading, SourceKind, Survey
 
 if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
     from pipeline.config import PageSettings
@@ -35,17 +35,6 @@ class Order:
     max_items: int
     now: datetime
     scope: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """A document looked at for the first time: what it holds itself, or why nothing, and where else its news may be read."""
-
-    reading: Reading | None
-    problem: str
-    fix: str
-    offers: tuple[Offer, ...]
-    links: frozenset[str]
 
 
 def read_document(body: bytes, url: str, headers: Mapping[str, str], order: Order) -> Reading:

@@ -206,7 +206,9 @@ def _telling(item: ParsedItem) -> bool:
 
 def _below(urls: Iterable[str], page_url: str) -> bool:
     """Whether items lie below the page itself: /nieuws/x under /nieuws/, /nieuws/page/2 or /nieuws/index.html."""
-    here = re.sub(r"(?:/(?:page|pagina|seite)/\d{1,5}|/(?:index|default)\.\w{1,5}|\.\w{3,5})?/?$", "", urlsplit(page_url).path[:2_000])
+    here = re.sub(
+        r"(?:/(?:page|pagina|seite)/\d{1,5}|/(?:index|default)\.\w{1,5}|\.\w{3,5})?/?$", "", urlsplit(page_url).path[:2_000]
+    )
     inside = [urlsplit(url).path.startswith(f"{here}/") for url in urls]
     return len(here) > 1 and sum(inside) >= 0.75 * len(inside)
 
@@ -249,7 +251,11 @@ def _drop_strangers(one: Judged) -> None:
 
 
 def _marks(item: ParsedItem, block: Block) -> set[str]:
-    found = {"heading": block.css_first(HEADINGS) is not None, "date": item.published is not None, "teaser": len(item.summary) >= 40}
+    found = {
+        "heading": block.css_first(HEADINGS) is not None,
+        "date": item.published is not None,
+        "teaser": len(item.summary) >= 40,
+    }
     return {name for name, holds in found.items() if holds}
 
 

@@ -86,5 +86,7 @@ def _story(outline: Outline) -> int:
 
 def _headed_without_link(group: Group) -> bool:
     first = group.blocks[:20]
-    headed = sum(block.css_first(HEADINGS) is not None and block.css_first("a[href]") is None and block.tag != "a" for block in first)
+    headed = sum(
+        block.css_first(HEADINGS) is not None and block.css_first("a[href]") is None and block.tag != "a" for block in first
+    )
     return headed * 2 > len(first)

@@ -97,7 +97,9 @@ class Outline:
 
     def _places(self) -> list[int]:
         """A number for each element: the same for siblings of one shape below the same place, else its own."""
-        counts = Counter((self.parents[at], node.tag, name) for at, node in enumerate(self.nodes) for name in self._names[at] or ("",))
+        counts = Counter(
+            (self.parents[at], node.tag, name) for at, node in enumerate(self.nodes) for name in self._names[at] or ("",)
+        )
         shared: dict[tuple[int, str, str], int] = {}
         places: list[int] = []
         for at, node in enumerate(self.nodes):
@@ -168,7 +170,9 @@ class Outline:
 
 def _runs_of(parent: LexborNode, tag: str) -> list[list[LexborNode]]:
     """The children of one element, cut before each ``tag``, or before what always precedes it (a line with the date)."""
-    children = [node for node in parent.iter(include_text=True) if node.is_element_node or node.is_text_node and node.text().strip()]
+    children = [
+        node for node in parent.iter(include_text=True) if node.is_element_node or (node.is_text_node and node.text().strip())
+    ]
     starts = [at for at, node in enumerate(children) if node.tag == tag]
     while (before := {_shape(children, at - 1) for at in starts}) and len(before) == 1 and "" not in before:
         if _shape(children, len(children) - 1) in before or starts[0] == 0 or tag in before:

@@ -127,5 +127,10 @@ def _without_number(url: str) -> tuple[str, str, frozenset[str]]:
 
 
 def _last_number(url: str) -> int:
-    found = [number for match in _PAGE_NUMBER.finditer(url) if "chash" not in match[0].lower() for number in _NUMBER.findall(match[0][-8:])]
+    found = [
+        number
+        for match in _PAGE_NUMBER.finditer(url)
+        if "chash" not in match[0].lower()
+        for number in _NUMBER.findall(match[0][-8:])
+    ]
     return int(found[-1]) if found else -1

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -28,9 +29,11 @@ from pipeline.collect.read_page import read_page
 from pipeline.collect.read_sitemap import looks_like_sitemap, read_sitemap
 from pipeline.collect.read_wordpress import is_api_root, is_posts, read_wordpress
 from pipeline.collect.unpack import unpacked
-from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedSource, SourceKind
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 # Byte order marks, white space, and the upper half of either in UTF-16.
 _BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from pipeline.collect.article_region import files_in, picture_in, prune, region_
 from pipeline.collect.dates import languages_for, order_of, read_date
 from pipeline.collect.markup import TooComplexError, absolute_url, clean_html, decode, parse, squeeze, to_text
 from pipeline.errors import ReadError
-from pipeline.models import Attachment, Image, ReadDate
+from pipeline.models import Article
 
 MAX_PAGE = 3_000_000
 MAX_PAGE_TAGS = 40_000
@@ -53,25 +52,6 @@ _WALL = re.compile(
 )
 _HEAD = re.compile(r"\s*+<(?P<tag>h[1-6]|p|div)>(?P<text>[^<]{1,600}+)</(?P=tag)>", re.IGNORECASE)
 _LEADS = "[class*=intro],[class*=lead],[class*=inleiding],[class*=standfirst],[class*=samenvatting],[itemprop=description]"
-
-
-@dataclass(frozen=True, slots=True)
-class Article:
-    """An article as its page shows it. ``url`` is its canonical address, ``content_html`` is sanitised and may be empty.
-
-    Attachments have length 0: nobody has asked for them yet. ``remarks`` say what was left out and why.
-    """
-
-    url: str
-    title: str
-    content_html: str
-    image: Image | None = None
-    authors: tuple[str, ...] = ()
-    published: ReadDate | None = None
-    modified: ReadDate | None = None
-    language: str = ""
-    attachments: tuple[Attachment, ...] = ()
-    remarks: tuple[str, ...] = ()
 
 
 def read_article(body: bytes, *, url: str, content_type: str, language: str, zone: str, now: datetime, teaser: str = "") -> Article:

@@ -1,13 +1,14 @@
 """An HTML news page as a list of items: by the operator's selectors, and found automatically where they are silent.
 
-    page ──▶ item = "…"? ── yes ──▶ its blocks ──────────────┐
-               └── no ──▶ listing: groups, scored ──▶ blocks ──▶ block: title, date, teaser … ──▶ items, next page, links
+page ──▶ item = "…"? ── yes ──▶ its blocks ──────────────┐
+└── no ──▶ listing: groups, scored ──▶ blocks ──▶ block: title, date, teaser … ──▶ items, next page, links
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -17,9 +18,11 @@ from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse
 from pipeline.collect.no_listing import Facts, explain, facts_of, wall_of
 from pipeline.collect.outline import Outline
 from pipeline.collect.pages import links_of, next_page
-from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedItem, ParsedSource, SourceKind
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 _NOT_TEXT = ("script", "style", "noscript", "template", "svg", "iframe", "button", "select", "textarea")
 _PARTS = ("title", "link", "date", "teaser", "kicker", "image")
@@ -106,7 +109,9 @@ class _Document:
         """What there is without the selector, for an operator whose site was redesigned."""
         look = "Look whether the page was redesigned"
         try:
-            rule, items = _Document(self.tree, self.page.model_copy(update={"item": ""}), self.about, self._zone, self._now).automatic()
+            rule, items = _Document(
+                self.tree, self.page.model_copy(update={"item": ""}), self.about, self._zone, self._now
+            ).automatic()
         except ReadError:
             return f"{look}; without it no list is found, either."
         return f'{look}; without it {len(items)} items are found by {rule}, the first is "{items[0].title[:80]}".'

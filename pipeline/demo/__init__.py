@@ -40,6 +40,7 @@ postal_address = "Postbus 1, 3500 AA Utrecht"
 
 [collect]
 allow = ["127.0.0.1"]               # the sample site is on loopback; a real one needs no such line
+spacing = "0s"                      # nor this one: it need not be spared
 """
 _SUBSCRIBERS = """\
 email,feed,name,cadence,timezone,consent

@@ -35,8 +35,8 @@ from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import Swept, sweep
 from pipeline.store import runs
-from pipeline.store.sources import SourceRecord
 from pipeline.store.runs import ProblemRecord
+from pipeline.store.sources import SourceRecord
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from typing import Any
 from pipeline.collect.decide import every_key
 from pipeline.collect.document import Order
 from pipeline.collect.normalise import url_key
-from pipeline.collect.read_article import Article, read_article
+from pipeline.collect.read_article import read_article
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept
 from pipeline.jobs.site import Site
-from pipeline.models import Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
+from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
 from pipeline.store import articles as stored
 from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
@@ -61,9 +61,7 @@ def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSetti
                 items.enrich(tx, one.item_id, overlaid(candidate, outcome.content))
 
 
-def fetch_article(
-    site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime
-) -> Outcome:
+def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
     """One article. What may pass is tried again an hour later, then two; what will not is given up, with the reason."""
     permit = site.robots.check if wanted.robots else None
     try:

@@ -122,7 +122,7 @@ def _as_json(hints: PollHints) -> dict[str, Any]:
 
 
 def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: datetime, every: timedelta) -> Collected:
-    """The source needs attention. A way that was found and leads nowhere any more is looked for again, from the source's address."""
+    """The source needs attention. A way that was found and leads nowhere any more is looked for anew from its own address."""
     status = getattr(error, "status", None) or 0
     reason = getattr(error, "reason", str(error))
     astray = source.way_url not in ("", source.url) and (status in (404, 410) or source.failures + 1 >= _GAVE_UP)

@@ -1,7 +1,7 @@
 """How a source is best read, found out once: it is a feed, it links to one, WordPress, schema.org, sitemap, or its own listing.
 
-    document ──survey──▶ items of its own? ─┐
-                 └─────▶ offers ──fetch, weigh──▶ do they tell the page's news? ──▶ Way
+document ──survey──▶ items of its own? ─┐
+└─────▶ offers ──fetch, weigh──▶ do they tell the page's news? ──▶ Way
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.collect.document import Order, Survey, read_document, survey, weigh
+from pipeline.collect.document import Order, read_document, survey, weigh
 from pipeline.collect.offers import SPEAKS, sitemaps_of, well_known
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
-from pipeline.jobs.site import Site
-from pipeline.models import Offer, Reading, SourceKind, Way
+from pipeline.jobs.site import Outside
+from pipeline.models import Offer, Reading, SourceKind, Survey, Way
 
 _MAX_OFFERS = 8
 _MAX_SITEMAPS = 2
@@ -33,25 +33,25 @@ class Found:
     tried: tuple[str, ...] = ()
 
 
-def find_way(site: Site, wanted: SourceSettings, order: Order, fetched: Fetched) -> Found:
+def find_way(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fetched) -> Found:
     """The best way to read what ``fetched`` is the first document of. Raises ReadError, the page's own, where there is none.
 
     In this order: a feed; one that the page names, or that is where feeds usually are; WordPress's interface; what the page
     says of itself (schema.org); a sitemap with news in it; the listing in the page.
     """
     arguments = (fetched.body, fetched.final_url, dict(fetched.headers))
-    seen: Survey = site.reading.call(survey, *arguments, order, about=wanted.url)
+    seen: Survey = outside.reading.call(survey, *arguments, order, about=wanted.url)
     own = seen.reading
     if own is not None and own.parsed.children:
-        return follow_index(site, wanted, order, own)
+        return follow_index(outside, wanted, order, own)
     if own is not None and (own.parsed.kind is not SourceKind.PAGE or wanted.page.item):
         reason = "its selectors are in the settings" if wanted.page.item else _OF_ITSELF
         return Found(Way(own.parsed.kind, wanted.url, reason), fetched, own)
     if wanted.robots and (own is not None or seen.offers or seen.links):
-        site.robots.check(fetched.final_url)
+        outside.robots.check(fetched.final_url)
     tried: list[str] = []
-    for offer in _candidates(site, wanted, seen, fetched.final_url):
-        if (found := _try(site, wanted, order, seen, offer, tried)) is not None:
+    for offer in _candidates(outside, wanted, seen, fetched.final_url):
+        if (found := _try(outside, wanted, order, seen, offer, tried)) is not None:
             return replace(found, tried=tuple(tried))
     if own is None:
         raise ReadError(wanted.url, seen.problem, fix=seen.fix)
@@ -59,16 +59,16 @@ def find_way(site: Site, wanted: SourceSettings, order: Order, fetched: Fetched)
     return Found(Way(SourceKind.PAGE, wanted.url, reason), fetched, own, tuple(tried))
 
 
-def follow_index(site: Site, wanted: SourceSettings, order: Order, index: Reading) -> Found:
+def follow_index(outside: Outside, wanted: SourceSettings, order: Order, index: Reading) -> Found:
     """The first sitemap of an index that holds something, the newest first. Raises ReadError where none does."""
     order = replace(order, kind=SourceKind.SITEMAP)
-    permit = site.robots.check if wanted.robots else None
+    permit = outside.robots.check if wanted.robots else None
     tried: list[str] = []
     for address in index.parsed.children[:_MAX_SITEMAPS]:
         try:
-            fetched = site.fetcher.fetch(address, accept=Accept.ANY, permit=permit)
+            fetched = outside.fetcher.fetch(address, accept=Accept.ANY, permit=permit)
             arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
-            reading: Reading = site.reading.call(read_document, *arguments, about=address)
+            reading: Reading = outside.reading.call(read_document, *arguments, about=address)
         except (FetchError, ReadError) as error:
             tried.append(f"{address}: {error.reason}")
             continue
@@ -78,34 +78,34 @@ def follow_index(site: Site, wanted: SourceSettings, order: Order, index: Readin
     raise ReadError(wanted.url, f"is a sitemap index, and nothing is in its sitemaps ({'; '.join(tried)[:300]})", fix=_NAME_ONE)
 
 
-def _candidates(site: Site, wanted: SourceSettings, seen: Survey, url: str) -> Iterator[Offer]:
+def _candidates(outside: Outside, wanted: SourceSettings, seen: Survey, url: str) -> Iterator[Offer]:
     """What may tell the page's news, the best first, each address once; sitemaps only where the page does not say more itself."""
     told = [offer for offer in seen.offers if offer.kind is SourceKind.FEED]
     told += [Offer(SourceKind.FEED, address, "feeds are often there") for address in well_known(url)]
     told += [offer for offer in seen.offers if offer.kind is not SourceKind.FEED]
     yield from list({offer.url: offer for offer in reversed(told)}.values())[::-1][:_MAX_OFFERS]
     if seen.reading is None or not seen.reading.parsed.structured:
-        yield from _sitemaps(site, wanted, url)
+        yield from _sitemaps(outside, wanted, url)
 
 
-def _sitemaps(site: Site, wanted: SourceSettings, url: str) -> Iterator[Offer]:
+def _sitemaps(outside: Outside, wanted: SourceSettings, url: str) -> Iterator[Offer]:
     """Those with news in their name that the site's robots.txt names."""
-    named = sitemaps_of(site.robots.sitemap_lines(url)) if wanted.robots else ()
+    named = sitemaps_of(outside.robots.sitemap_lines(url)) if wanted.robots else ()
     listed = [address for address in named if "news" in address.lower() or "nieuws" in address.lower()]
     yield from (Offer(SourceKind.SITEMAP, address, "robots.txt names it") for address in listed[:_MAX_SITEMAPS])
 
 
-def _try(site: Site, wanted: SourceSettings, order: Order, seen: Survey, offer: Offer, tried: list[str]) -> Found | None:
+def _try(outside: Outside, wanted: SourceSettings, order: Order, seen: Survey, offer: Offer, tried: list[str]) -> Found | None:
     """The offer as a way, if it can be read and tells the news that the page shows."""
     own = seen.reading
     listed = [one.url for one in own.candidates] if own is not None else []
     scope = wanted.url if offer.kind is SourceKind.SITEMAP else ""
-    permit = site.robots.check if wanted.robots and offer.kind is not SourceKind.FEED else None
+    permit = outside.robots.check if wanted.robots and offer.kind is not SourceKind.FEED else None
     accept = Accept.FEED if offer.kind is SourceKind.FEED else Accept.ANY
     try:
-        fetched = site.fetcher.fetch(offer.url, accept=accept, permit=permit)
+        fetched = outside.fetcher.fetch(offer.url, accept=accept, permit=permit)
         arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(order, kind=offer.kind, scope=scope))
-        reading, share = site.reading.call(weigh, *arguments, seen.links, listed, about=offer.url)
+        reading, share = outside.reading.call(weigh, *arguments, seen.links, listed, about=offer.url)
     except (FetchError, ReadError) as error:
         tried.append(f"{offer.url} ({offer.reason}): {error.reason}")
         return None

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pipeline.collect import likeness
 from pipeline.collect.decide import decide, every_key
 from pipeline.collect.restless import LOOK_BACK, Verdict, judge
+from pipeline.jobs.articles import overlaid
 from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
-from pipeline.store import Tx, feeds, items, merges, versions
-from pipeline.store.sources import SourceRecord
+from pipeline.store import Tx, articles, feeds, items, merges, versions
 from pipeline.store.merges import Alike
+from pipeline.store.sources import SourceRecord
 
 WITHIN = timedelta(days=7)
 """A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
@@ -51,6 +52,8 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
         return 0, ()
     for item_id in items.of_living_sources(tx, source.id, changed):
         del changed[item_id]
+    told = articles.contents(tx, changed)
+    changed = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
     stored, past = versions.present(tx, changed), versions.since(tx, changed, now - LOOK_BACK)
     verdicts = {item_id: judge(stored[item_id], one, past.get(item_id, ()), now) for item_id, one in changed.items()}
     written = {verdict: [(one, changed[one]) for one, said in verdicts.items() if said is verdict] for verdict in Verdict}

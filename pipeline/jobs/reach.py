@@ -1,7 +1,7 @@
 """Ask a source, and read what it answers: by which way, at which address, with which validators, how many pages.
 
-    way, move ──▶ address ──fetch──▶ 304, or the same bytes ──▶ nothing new
-                                └──▶ a document ──read──▶ Reading (of the first document: find_way)
+way, move ──▶ address ──fetch──▶ 304, or the same bytes ──▶ nothing new
+└──▶ a document ──read──▶ Reading (of the first document: find_way)
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
-from pipeline.jobs.find_way import find_way, follow_index
-from pipeline.jobs.site import Site
+from pipeline.jobs.find_way import Found, find_way, follow_index
+from pipeline.jobs.site import Outside, Site
 from pipeline.models import Reading, SourceKind, Way
 from pipeline.store import items
 from pipeline.store.sources import SourceRecord
@@ -92,18 +92,30 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     return _read_whole(site, source, wanted, order, reached)
 
 
+def look(outside: Outside, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Found:
+    """How a document would be read at a first collect, and what it yields; for looking only. Raises FetchError and ReadError."""
+    order = order_for(outside.settings, feed, source, now)
+    found = _first(outside, source, order, fetched)
+    return replace(found, reading=passed(found.reading, source, now))
+
+
+def _first(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fetched) -> Found:
+    if order.kind is SourceKind.AUTO:
+        return find_way(outside, wanted, order, fetched)
+    reading = read(outside, order, fetched)
+    if reading.parsed.children:
+        return follow_index(outside, wanted, order, reading)
+    return Found(Way(order.kind, wanted.url, "the settings say so"), fetched, reading)
+
+
 def _read_whole(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached) -> Reached:
     """With the document read, the pages that follow it, and what the source's conditions leave of them."""
-    fetched, way = reached.fetched, None
-    if order.kind is SourceKind.AUTO:
-        found = find_way(site, wanted, order, fetched)
-        fetched, way, reading = found.fetched, found.way, found.reading
-        order = replace(order, kind=way.kind)
-    else:
-        reading = read(site, order, fetched)
-        if reading.parsed.children:
-            found = follow_index(site, wanted, order, reading)
-            fetched, way, reading = found.fetched, found.way, found.reading
+    found = _first(site.outside, wanted, order, reached.fetched)
+    fetched, reading = found.fetched, found.reading
+    way = found.way if order.kind is SourceKind.AUTO or found.way.url != wanted.url else None
+    if source.way_url and order.kind is not SourceKind.AUTO:
+        way = None  # it was found before
+    order = replace(order, kind=found.way.kind)
     more, remarks = _further_pages(site, source, wanted, order, fetched, reading)
     return replace(
         reached,
@@ -127,10 +139,10 @@ def known_of(source: SourceRecord, *, settings_changed: bool = False) -> Known:
     return Known(source.etag, source.last_modified, source.whole_at, source.repeats, settings_changed)
 
 
-def read(site: Site, order: Order, fetched: Fetched) -> Reading:
+def read(outside: Outside, order: Order, fetched: Fetched) -> Reading:
     """What a fetched document yields, read apart from this process. Raises ReadError."""
     arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
-    reading: Reading = site.reading.call(read_document, *arguments, about=fetched.url)
+    reading: Reading = outside.reading.call(read_document, *arguments, about=fetched.url)
     return reading
 
 
@@ -146,7 +158,7 @@ def _further_pages(
             return more, ()
         seen.add(address)
         try:
-            at = read(site, order, site.fetcher.fetch(address, accept=_ACCEPT[order.kind], permit=permit))
+            at = read(site.outside, order, site.fetcher.fetch(address, accept=_ACCEPT[order.kind], permit=permit))
         except (FetchError, ReadError) as error:
             return more, (f"page {len(more) + 2} ({address}): {error.reason}",)
         more.append(at)

@@ -17,8 +17,8 @@ from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, Item
 from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, sources, subscribers
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
-from pipeline.store.sources import SourceRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
+from pipeline.store.sources import SourceRecord
 from pipeline.store.subscribers import SubscriptionRecord
 
 _LATEST = 5

@@ -15,6 +15,16 @@ from pipeline.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What reaches the outside and reads what comes back: all that looking at a source needs."""
+
+    settings: Settings
+    fetcher: Fetcher
+    robots: Robots
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One site, wired by ``app``: its settings and the parts that were made from them. ``reading`` reads foreign bytes."""
 
@@ -29,6 +39,11 @@ class Site:
     def feed(self, slug: str) -> FeedSettings:
         """The feed's settings; raises ConfigError."""
         return self.settings.feed(slug)
+
+    @property
+    def outside(self) -> Outside:
+        """The parts that reach the outside."""
+        return Outside(self.settings, self.fetcher, self.robots, self.reading)
 
     @property
     def host(self) -> str:

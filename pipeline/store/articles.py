@@ -74,4 +74,4 @@ def waiting(tx: Tx, source_id: int, now: datetime, limit: int) -> list[WaitingAr
 def contents(tx: Tx, item_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     """What was read of the articles of these items."""
     query = select(ArticleRow.item_id, ArticleRow.content).where(ArticleRow.item_id.in_(item_ids), ArticleRow.state == READ)
-    return {item_id: content for item_id, content in tx.execute(query)} if item_ids else {}
+    return {row.item_id: row.content for row in tx.execute(query)} if item_ids else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, or_, select, update
@@ -14,12 +14,14 @@ from sqlalchemy.orm import aliased
 from pipeline.models import (
     Attachment,
     CandidateItem,
+    Confidence,
     FeedItem,
     Image,
     Item,
     ItemStatus,
     KnownItem,
     Precision,
+    ReadDate,
     SubscriptionStatus,
 )
 from pipeline.store import feeds, numbers, upsert
@@ -35,6 +37,7 @@ from pipeline.store.schema import (
     SubscriptionRow,
 )
 
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = ("id", "identity", "url", "title", "kicker", "summary", "content_html", "published_at", "updated_at", "first_seen_at")
 
 
@@ -108,7 +111,7 @@ def add_all(
         return []
     identities = _free_identities(tx, source_url, candidates)
     same = {"source_id": source_id, "status": status, "first_seen_at": now}
-    undated = {"published_at": now, "published_precision": Precision.TIME, "date_text": ""}
+    undated = {"published_at": now, "published_precision": Precision.TIME, "date_text": "", "date_rule": "", "date_confidence": ""}
     rows = [
         undated | _content(one, now) | same | {"identity": identity} for one, identity in zip(candidates, identities, strict=True)
     ]
@@ -179,8 +182,42 @@ def _content(candidate: CandidateItem, now: datetime) -> dict[str, Any]:
     values["updated_at"] = candidate.updated.at if candidate.updated else now
     if candidate.published:
         values |= {"published_at": candidate.published.at, "published_precision": candidate.published.precision}
-        values["date_text"] = candidate.published.text
-    return values
+        date = candidate.published
+        values |= {"date_text": date.text, "date_rule": date.rule, "date_confidence": date.confidence}
+    return values | {"date_doubt": candidate.doubt}
+
+
+def enrich(tx: Tx, item_id: int, candidate: CandidateItem) -> None:
+    """The item now shows what its article tells; to its source it reads as before, so that is no update."""
+    values = _content(candidate, _NEVER)
+    del values["updated_at"], values["content_hash"]
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
+
+
+def as_candidate(tx: Tx, item_id: int) -> CandidateItem | None:
+    """The item as it is stored, to be overlaid with what its article tells; None where there is no such item."""
+    row = tx.execute(select(*ItemRow.__table__.columns).where(ItemRow.id == item_id)).first()
+    if row is None:
+        return None
+    confidence = Confidence(row.date_confidence or Confidence.CERTAIN)
+    date = ReadDate(row.published_at, Precision(row.published_precision), row.date_text, row.date_rule, confidence)
+    return CandidateItem(
+        keys=(),
+        url=row.url,
+        title=row.title,
+        kicker=row.kicker,
+        summary=row.summary,
+        content_html=row.content_html,
+        published=date if row.date_text else None,
+        updated=None,
+        authors=tuple(row.authors),
+        categories=tuple(row.categories),
+        image=Image(**row.image) if row.image else None,
+        attachments=tuple(Attachment(**values) for values in row.attachments),
+        language=row.language,
+        content_hash=row.content_hash,
+        doubt=row.date_doubt,
+    )
 
 
 def release(tx: Tx, slug: str, item_ids: Sequence[int], mailed: set[int], now: datetime) -> None:

@@ -235,7 +235,7 @@ def makes_a_site(operator: Operator, page: NewsPage) -> None:
     """init, a look at gazet.toml, add, check."""
     about = ("--title", "De Krant", "--url", f"http://{operator.address}", "--contact", EDITOR, "--language", "nl")
     assert gazet_process("init", operator.folder, *about, cwd=Path("/")).code == 0
-    operator.edits("allow = []", 'allow = ["127.0.0.1"]')
+    operator.edits("allow = []", 'allow = ["127.0.0.1"]\nspacing = "0s"')
     operator.edits('mail = ""', f'mail = "{OPERATOR}"')
     operator.edits('cadence = "weekly"', 'cadence = "instant"')
     operator.edits("[collect]", RELAY.format(host=operator.relay.host, port=operator.relay.port))

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import FetchError, ReadError
 from pipeline.jobs.backup import BACKED_UP
-from pipeline.jobs.collect_source import read_source
 from pipeline.jobs.doctor.check import Check, clock, fail, note, ok
 from pipeline.jobs.lines import count
+from pipeline.jobs.reach import look
 from pipeline.jobs.site import Site
 from pipeline.jobs.trust import served_at
 from pipeline.models import SourceState
@@ -80,7 +80,7 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
     source = next(one for one in feed.source if one.url == url)
     try:
         found = site.fetcher.fetch(url)
-        reading = read_source(site.settings, feed, source, found, now)
+        reading = look(site.outside, feed, source, found, now).reading
     except (FetchError, ReadError) as error:
         return [fail("sources", f"{url}: {error.reason}", error.fix or "Is the address right, and does its server answer?")]
     yields = ok("sources", f"{url}: {count(len(reading.candidates), 'item')} by: {reading.parsed.rule}")
