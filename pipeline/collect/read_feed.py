@@ -126,7 +126,8 @@ def _listed(about: Mapping[str, Any], what: str) -> Iterator[str]:
 def _rule(version: str) -> str:
     """Feedparser's name of a format for people: "rss20" is "an RSS 2.0 feed"."""
     name = version.rstrip("0123456789un")
-    number = ".".join(re.sub(r"\D", "", version))
+    digits = re.sub(r"\D", "", version)
+    number = f"{digits[:1]}.{digits[1:]}" if digits else ""
     return f"a feed, {'Atom' if name.startswith('atom') else 'RSS'} {number}".rstrip()
 
 
