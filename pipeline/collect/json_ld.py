@@ -44,7 +44,7 @@ def _scripts(tree: LexborHTMLParser) -> Iterator[str]:
 
 
 def _things(value: object) -> list[Mapping[str, object]]:
-    """Every object on the way to news; a mere reference ({"@id": …}) is what it refers to in the same script."""
+    """Every object on the way to news. What a reference ({"@id": …}) refers to is in the same graph, and so is found itself."""
     found: list[Mapping[str, object]] = []
     waiting = [value]
     while waiting and len(found) < _MAX_THINGS:
@@ -55,8 +55,7 @@ def _things(value: object) -> list[Mapping[str, object]]:
             found.append(current)
             if _may_hold_news(current):
                 waiting.extend(current[name] for name in reversed(_LEADING_ON) if name in current)
-    known = {words(thing["@id"]): thing for thing in reversed(found) if len(thing) > 1 and "@id" in thing}
-    return [known.get(words(thing.get("@id")), thing) if len(thing) == 1 else thing for thing in found]
+    return found
 
 
 def _may_hold_news(thing: Mapping[str, object]) -> bool:

@@ -9,6 +9,8 @@ from datetime import datetime
 from pipeline.collect.dates import languages_for, read_date, read_iso
 from pipeline.models import ReadDate
 
+MOST_ITEMS = 10_000
+"""As many as ``max_items`` may be."""
 _MAX_REMARKS = 50
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -43,6 +45,11 @@ class NotedDates:
         elif not _RFC3339.fullmatch(text):
             self.note(f'"{title[:60]}": the date "{text[:40]}" is not RFC 3339; read as {found.at:%Y-%m-%d %H:%M} UTC')
         return found
+
+    def note_rest(self, total: int, limit: int) -> None:
+        """Says how many items of a document are not read, so that no time is spent on them."""
+        if total > limit:
+            self.note(f"{total - limit} items beyond the first {limit} were left out (max_items)")
 
     def note(self, remark: str) -> None:
         """Keeps a remark, each once and fifty at most."""

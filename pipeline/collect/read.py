@@ -90,13 +90,10 @@ def read(
         raise _unknown(document)
     if wanted is not found and not _forgiven(document, wanted, found):
         raise _another_kind(document, wanted, found)
-    readers = {
-        SourceKind.FEED: partial(_read_feed, document),
-        SourceKind.WORDPRESS: partial(_read_wordpress, document),
-        SourceKind.SITEMAP: partial(_read_sitemap, document, scope, max_items),
-        SourceKind.PAGE: partial(_read_html, document, page),
-    }
-    return _limited(readers[wanted](), max_items)
+    if wanted is SourceKind.SITEMAP:
+        return _read_sitemap(document, scope, max_items)
+    readers = {SourceKind.FEED: _read_feed, SourceKind.WORDPRESS: _read_wordpress}
+    return readers[wanted](document, max_items) if wanted in readers else _limited(_read_html(document, page), max_items)
 
 
 def _recognised(document: _Document) -> _Document:
@@ -167,14 +164,15 @@ def _named_by(document: _Document, wanted: SourceKind) -> str:
     return next((offer.url for offer in offers(text, document.headers, document.url) if offer.kind is wanted), "")
 
 
-def _read_feed(this: _Document) -> ParsedSource:
+def _read_feed(this: _Document, limit: int) -> ParsedSource:
+    how = partial(read_feed, this.body, content_type=this.content_type)
     if this.value is not None:
-        return read_json_feed(this.value, url=this.url, language=this.language, zone=this.zone, now=this.now)
-    return read_feed(this.body, url=this.url, content_type=this.content_type, zone=this.zone, now=this.now, language=this.language)
+        how = partial(read_json_feed, this.value)
+    return how(url=this.url, language=this.language, zone=this.zone, now=this.now, limit=limit)
 
 
-def _read_wordpress(this: _Document) -> ParsedSource:
-    return read_wordpress(this.value, url=this.url, language=this.language, zone=this.zone, now=this.now)
+def _read_wordpress(this: _Document, limit: int) -> ParsedSource:
+    return read_wordpress(this.value, url=this.url, language=this.language, zone=this.zone, now=this.now, limit=limit)
 
 
 def _read_sitemap(this: _Document, scope: str, limit: int) -> ParsedSource:
@@ -186,8 +184,9 @@ def _read_html(this: _Document, page: PageSettings) -> ParsedSource:
         tree = parse(decode(this.body, this.content_type))
     except TooComplexError as error:
         raise ReadError(this.url, f"is a page that {error}", fix="Give the address of a feed or of a simpler page.") from None
-    links = page_links(tree, this.url)
+    links, offered = page_links(tree, this.url), offers(tree, this.headers, this.url)
     parsed = None if page.item else _described(this, tree, links)
+    del tree  # a large page would be in memory twice
     if parsed is None:
         parsed = read_page(
             this.body,
@@ -198,7 +197,7 @@ def _read_html(this: _Document, page: PageSettings) -> ParsedSource:
             zone=this.zone,
             now=this.now,
         )
-    return replace(parsed, links=links, offers=offers(tree, this.headers, this.url))
+    return replace(parsed, links=links, offers=offered)
 
 
 def _described(this: _Document, tree: LexborHTMLParser, links: frozenset[str]) -> ParsedSource | None:

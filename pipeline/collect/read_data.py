@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
@@ -27,6 +28,8 @@ from pipeline.models import Image, ParsedItem, ParsedSource, SourceKind
 
 NEWS_TYPES = frozenset(("NewsArticle", "Article", "BlogPosting", "ReportageNewsArticle", "LiveBlogPosting"))
 _FEWEST = 2
+_MOST = 1_000
+_MOST_NAMES = 100
 
 Description = Mapping[str, object]
 
@@ -41,8 +44,8 @@ def read_data(
     """
     told, remarks = descriptions(tree)
     readings = (
-        ("JSON-LD", [thing for thing in told if news_type(thing)]),
-        ("microdata", list(described_elements(tree, NEWS_TYPES))),
+        ("JSON-LD", list(islice((thing for thing in told if news_type(thing)), _MOST))),
+        ("microdata", list(islice(described_elements(tree, NEWS_TYPES), _MOST))),
     )
     title, tongue = _about(tree)
     reader = _Reader(url, base, links, NotedDates(language or tongue, zone, now))
@@ -50,6 +53,8 @@ def read_data(
     form, items = max(found, key=lambda pair: len(pair[1]))
     if len(items) < _FEWEST:
         return None
+    if any(len(things) == _MOST for _form, things in readings):
+        reader.dates.note(f"the page describes {_MOST:,} news items or more; no more were read")
     kind = Counter(name for name, _item in items).most_common(1)[0][0]
     return ParsedSource(
         kind=SourceKind.PAGE,
@@ -119,7 +124,7 @@ class _Reader:
             summary=plain_words(_first(thing, "description")),
             published=self.dates.read(title, (words(_first(thing, "datePublished")), words(_first(thing, "dateCreated")))),
             updated=self.dates.read(title, (words(_first(thing, "dateModified")),)),
-            authors=_distinct(_name(author) for author in sequence(thing.get("author")))[:20],
+            authors=_distinct(_name(author) for author in sequence(thing.get("author"))[:_MOST_NAMES])[:20],
             categories=_categories(thing),
             image=self._image(thing),
             language=_name(_first(thing, "inLanguage"))[:20],
@@ -147,8 +152,10 @@ def _name(value: object) -> str:
 
 def _categories(thing: Description) -> tuple[str, ...]:
     """Sections first; keywords come as a list or with commas between them."""
-    sections = (_name(section) for section in sequence(thing.get("articleSection")))
-    keywords = (part.strip() for value in sequence(thing.get("keywords")) for part in _name(value).split(","))
+    sections = (_name(section) for section in sequence(thing.get("articleSection"))[:_MOST_NAMES])
+    keywords = (
+        part.strip() for value in sequence(thing.get("keywords"))[:_MOST_NAMES] for part in _name(value).split(",")[:_MOST_NAMES]
+    )
     return _distinct((*sections, *keywords))[:50]
 
 

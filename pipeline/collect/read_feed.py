@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.collect.bounded_feedparser import parse
 from pipeline.collect.feed_entry import get, links, plain_text, read_entry, text
 from pipeline.collect.markup import absolute_url, squeeze
-from pipeline.collect.noted_dates import NotedDates
+from pipeline.collect.noted_dates import MOST_ITEMS, NotedDates
 from pipeline.errors import ReadError
 from pipeline.models import ParsedSource, PollHints, SourceKind
 
@@ -50,8 +50,10 @@ def looks_like_feed(body: bytes, content_type: str) -> bool:
     return labelled and _ROOT.search(head) is not None and "<html" not in head.lower()
 
 
-def read_feed(body: bytes, *, url: str, content_type: str, zone: str, now: datetime, language: str) -> ParsedSource:
-    """The items of a feed in document order.
+def read_feed(
+    body: bytes, *, url: str, content_type: str, zone: str, now: datetime, language: str, limit: int = MOST_ITEMS
+) -> ParsedSource:
+    """The first ``limit`` items of a feed in document order.
 
     ``language`` and ``zone`` are the source's and read dates that name no zone. Raises ReadError for what is no feed,
     or a feed too broken to yield an entry. A feed without entries is a result with the reason in ``rule``.
@@ -67,8 +69,9 @@ def read_feed(body: bytes, *, url: str, content_type: str, zone: str, now: datet
     about = document.get("feed") or {}
     tongue = text(about, "language")
     dates = NotedDates(language or tongue, zone, now)
+    dates.note_rest(len(entries), limit)
     atom = version.startswith("atom")
-    items = tuple(read_entry(entry, dates, atom=atom) for entry in entries)
+    items = tuple(read_entry(entry, dates, atom=atom) for entry in entries[:limit])
     return ParsedSource(
         kind=SourceKind.FEED,
         rule=_rule(version) if entries else f"{_rule(version)}: it is valid and has no entries",
@@ -126,7 +129,8 @@ def _listed(about: Mapping[str, Any], what: str) -> Iterator[str]:
 def _rule(version: str) -> str:
     """Feedparser's name of a format for people: "rss20" is "an RSS 2.0 feed"."""
     name = version.rstrip("0123456789un")
-    number = ".".join(re.sub(r"\D", "", version))
+    digits = re.sub(r"\D", "", version)
+    number = f"{digits[:1]}.{digits[1:]}" if digits else ""
     return f"a feed, {'Atom' if name.startswith('atom') else 'RSS'} {number}".rstrip()
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from pipeline.collect.bounded_json import identifier, mapping, objects, plain_words, raw, sequence, whole, words
 from pipeline.collect.foreign_text import as_html
 from pipeline.collect.markup import absolute_url
-from pipeline.collect.noted_dates import NotedDates
+from pipeline.collect.noted_dates import MOST_ITEMS, NotedDates
 from pipeline.errors import ReadError
 from pipeline.models import Attachment, Image, ParsedItem, ParsedSource, SourceKind
 
+_MAX_NAMES = 200
 _MARK = "jsonfeed.org/version/"
 
 
@@ -20,8 +21,8 @@ def is_json_feed(value: object) -> bool:
     return _MARK in words(mapping(value).get("version"))
 
 
-def read_json_feed(value: object, *, url: str, language: str, zone: str, now: datetime) -> ParsedSource:
-    """The items of a JSON Feed in document order.
+def read_json_feed(value: object, *, url: str, language: str, zone: str, now: datetime, limit: int = MOST_ITEMS) -> ParsedSource:
+    """The first ``limit`` items of a JSON Feed in document order.
 
     Raises ReadError where ``items`` is no list. A feed without items is a result with the reason in ``rule``.
     """
@@ -36,11 +37,12 @@ def read_json_feed(value: object, *, url: str, language: str, zone: str, now: da
         dates.note(f"{left_out} entries are no objects and were left out")
     if feed.get("expired") is True:
         dates.note("the feed says that it has ended (expired)")
+    dates.note_rest(len(entries), limit)
     rule = f"a feed, JSON Feed {_version(feed)}"
     return ParsedSource(
         kind=SourceKind.FEED,
         rule=rule if entries else f"{rule}: it is valid and has no entries",
-        items=tuple(_item(entry, authors, dates) for entry in entries),
+        items=tuple(_item(entry, authors, dates) for entry in entries[:limit]),
         title=plain_words(feed.get("title")),
         language=tongue,
         skipped=tuple(dates.remarks),
@@ -65,7 +67,9 @@ def _item(entry: Mapping[str, object], authors: tuple[str, ...], dates: NotedDat
         published=dates.read_rfc3339(title, words(entry.get("date_published"))),
         updated=dates.read_rfc3339(title, words(entry.get("date_modified"))),
         authors=_authors(entry) or authors,
-        categories=tuple(dict.fromkeys(name for tag in sequence(entry.get("tags")) if (name := plain_words(tag))))[:50],
+        categories=tuple(dict.fromkeys(name for tag in sequence(entry.get("tags"))[:_MAX_NAMES] if (name := plain_words(tag))))[
+            :50
+        ],
         image=_image(entry),
         attachments=tuple(_attachment(file) for file in objects(entry.get("attachments")) if words(file.get("url")))[:100],
         language=words(entry.get("language")),
@@ -74,7 +78,7 @@ def _item(entry: Mapping[str, object], authors: tuple[str, ...], dates: NotedDat
 
 def _authors(told: Mapping[str, object]) -> tuple[str, ...]:
     """``authors`` of 1.1, or ``author`` of 1.0, of a feed or an item."""
-    people = [*objects(told.get("authors")), *objects(told.get("author"))]
+    people = [*objects(told.get("authors")), *objects(told.get("author"))][:_MAX_NAMES]
     return tuple(dict.fromkeys(name for person in people if (name := plain_words(person.get("name")))))[:20]
 
 

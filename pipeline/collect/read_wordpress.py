@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from urllib.parse import urlsplit
 
 from pipeline.collect.bounded_json import mapping, objects, plain_words, raw, sequence, whole, words
 from pipeline.collect.foreign_text import plain, unescaped
-from pipeline.collect.noted_dates import NotedDates
+from pipeline.collect.noted_dates import MOST_ITEMS, NotedDates
 from pipeline.errors import ReadError
 from pipeline.models import Image, ParsedItem, ParsedSource, ReadDate, SourceKind
 
+_MAX_NAMES = 200
 _PER_PAGE = 50
 # _embed fills only what _fields leaves in, so _links and _embedded are named too.
 _FIELDS = (
@@ -50,8 +52,8 @@ def is_api_root(value: object) -> bool:
     return "wp/v2" in sequence(mapping(value).get("namespaces"))
 
 
-def read_wordpress(value: object, *, url: str, language: str, zone: str, now: datetime) -> ParsedSource:
-    """The posts that the API answered with, newest first as it gives them.
+def read_wordpress(value: object, *, url: str, language: str, zone: str, now: datetime, limit: int = MOST_ITEMS) -> ParsedSource:
+    """The first ``limit`` posts that the API answered with, newest first as it gives them.
 
     Raises ReadError for an answer that is no list of posts, with the API's own words where it gives some.
     """
@@ -61,11 +63,12 @@ def read_wordpress(value: object, *, url: str, language: str, zone: str, now: da
     posts = [post for post in objects(value) if _is_post(post)]
     if left_out := len(sequence(value)) - len(posts):
         dates.note(f"{left_out} entries are no posts and were left out")
+    dates.note_rest(len(posts), limit)
     rule = "posts of the WordPress REST API"
     return ParsedSource(
         kind=SourceKind.WORDPRESS,
         rule=rule if posts else f"{rule}: there are none",
-        items=tuple(_item(post, dates) for post in posts),
+        items=tuple(_item(post, dates) for post in posts[:limit]),
         skipped=tuple(dates.remarks),
     )
 
@@ -106,7 +109,7 @@ def _item(post: Mapping[str, object], dates: NotedDates) -> ParsedItem:
         content_html="" if hidden else _rendered(post, "content"),
         published=_date(post, "date_gmt", "date", title, dates),
         updated=_date(post, "modified_gmt", "modified", title, dates),
-        authors=tuple(dict.fromkeys(_named(objects(embedded.get("author")))))[:20],
+        authors=tuple(dict.fromkeys(_named(islice(objects(embedded.get("author")), _MAX_NAMES))))[:20],
         categories=_categories(embedded),
         image=_image(embedded),
     )
@@ -129,7 +132,7 @@ def _named(things: Iterator[Mapping[str, object]]) -> Iterator[str]:
 
 def _categories(embedded: Mapping[str, object]) -> tuple[str, ...]:
     terms = [term for group in sequence(embedded.get("wp:term")) for term in objects(group)]
-    told = [term for term in terms if term.get("taxonomy") != "post_format"]
+    told = [term for term in terms[:_MAX_NAMES] if term.get("taxonomy") != "post_format"]
     return tuple(dict.fromkeys(_named(iter(told))))[:50]
 
 

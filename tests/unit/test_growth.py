@@ -190,6 +190,19 @@ DOCUMENTS: dict[str, Callable[[int], str]] = {
     "declarations without end": lambda size: "<?xml version='1.0'?>" + "\n<!ENTITY a" * (size // 11) + "\n" + rss(""),
     "attributes without end": lambda size: rss("<category a='" + "<a b='" * (size // 6)),
     "first line of encodings": lambda size: "<?xml " + "encoding='" * (size // 10) + "\n?>" + rss(""),
+    "feed with xml:base": lambda size: rss(
+        f"<description xml:base='https://a/'><![CDATA[{'<a href=x>' * (size // 10)}]]></description>"
+    ),
+    "JSON Feed of lists": lambda size: '{"version": "https://jsonfeed.org/version/1", "items": [' + "[]," * (size // 3) + "0]}",
+    "JSON Feed of objects": lambda size: '{"version": "https://jsonfeed.org/version/1", "items": [' + "{}," * (size // 3) + "{}]}",
+    "JSON Feed of digits": lambda size: '{"version": "https://jsonfeed.org/version/1", "items": [{"id": ' + "9" * size + "}]}",
+    "page of links": lambda size: "<html>" + "".join(f"<a href=/{number}/feed>x</a>" for number in range(size // 20)),
+    "page of nested descriptions": lambda size: "<div itemscope itemtype=/Article itemprop=author>" * (size // 50) + "x" * size,
+    "page of nested headlines": lambda size: "<div itemscope itemtype=/Article>" + "<b itemprop=name>" * (size // 60) + "x" * size,
+    "page of descriptions": lambda size: "<p itemscope itemtype=/Article><a itemprop=name href=/x>x</a>" * (size // 60),
+    "page of JSON-LD": lambda size: (
+        "<script type=application/ld+json>[" + '{"@graph": [{"@id": "x"}]},' * (size // 27) + "0]</script>"
+    ),
     "page of scripts": lambda size: "<script>" + "</script " * (size // 9),
     "page of title ends": lambda size: "<title>" + "</title " * (size // 8),
     "page of tags without end": lambda size: "<html><p" + "<a" * (size // 2),

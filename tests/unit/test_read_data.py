@@ -123,6 +123,7 @@ def test_an_item_has_what_its_description_says_in_any_of_the_forms_in_use() -> N
         script([{**one, "url": one["url"].replace("/nieuws", "https://b.example/nieuws")} for one in TWO]),
         script([{"@type": "NewsArticle", "headline": "Zonder adres"}, {"@type": "NewsArticle", "url": "/zonder-titel"}]),
         script(article(1), article(1)),
+        script([{"@type": "Article", "@id": f"https://www.a.example/{n}/#/schema/1", "headline": f"Deel {n}"} for n in (1, 2)]),
         script({"@type": "NewsArticle", "url": URL, "headline": "Artikel", "relatedLink": TWO, "mentions": TWO}),
         script([{**one, "url": f"javascript:{one['url']}"} for one in TWO]),
         "<script type='text/template'>" + json.dumps(TWO) + "</script>",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from pipeline.collect.read import read
 from pipeline.collect.read_feed import looks_like_feed, read_feed
 from pipeline.config import PageSettings
 from pipeline.errors import ReadError
-from pipeline.models import ParsedSource, SourceKind
+from pipeline.models import Image, ParsedItem, ParsedSource, PollHints, SourceKind
 
 DATA = Path(__file__).parent.parent / "data" / "wordpress"
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -202,3 +202,192 @@ def test_what_a_prologue_declares_is_still_known() -> None:
     body = rss("<title>caf&e; &copy;</title><author>Jan de Boer (jan@example.org)</author>").partition(b"?>")[2]
     item = feed(prologue + body).items[0]
     assert (item.title, item.authors) == ("café (C)", ("Jan de Boer",))
+
+
+ATOM = 'xmlns="http://www.w3.org/2005/Atom"'
+MEDIA = 'xmlns:media="http://search.yahoo.com/mrss/"'
+ITUNES = 'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
+
+
+def atom(entry: str, about: str = "") -> ParsedItem:
+    (item,) = feed(f"<feed {ATOM} {about}><title>T</title><entry>{entry}</entry></feed>".encode()).items
+    return item
+
+
+def item(markup: str) -> ParsedItem:
+    (found,) = feed(rss(markup)).items
+    return found
+
+
+@pytest.mark.parametrize(
+    ("links", "address"),
+    [
+        ('<link href="/a"/>', "/a"),
+        ('<link rel="self" href="/self"/><link rel="alternate" type="text/html" href="/a"/><link rel="edit" href="/edit"/>', "/a"),
+        ('<link rel="alternate" href="/a"/><link rel="alternate" hreflang="en" href="/en"/>', "/a"),
+        ('<link rel="alternate" type="application/pdf" href="/a.pdf"/><link rel="alternate" type="text/html" href="/a"/>', "/a"),
+        ('<link rel="alternate" type="application/pdf" href="/a.pdf"/>', "/a.pdf"),
+        ('<link rel="self" href="/self"/><link rel="replies" href="/r"/>', ""),
+        ('<link rel="self" href="/self"/><content type="text/html" src="/buiten"/>', "/buiten"),
+    ],
+)
+def test_of_several_links_the_page_that_an_entry_is_about_is_its_address(links: str, address: str) -> None:
+    assert atom(f"<id>x</id>{links}").url == address
+
+
+def test_links_count_from_xml_base_where_a_feed_has_one() -> None:
+    content = '<content type="html">&lt;a href="twee"&gt;b&lt;/a&gt; &lt;img src="/i.jpg"&gt;</content>'
+    entry = f'<id>x</id><link href="een"/>{content}'
+    found = atom(entry, 'xml:base="https://b.example/nieuws/"')
+    assert found.url == "https://b.example/nieuws/een"
+    assert 'href="https://b.example/nieuws/twee"' in found.content_html
+    assert 'src="https://b.example/i.jpg"' in found.content_html
+    assert 'href="twee"' in atom(entry).content_html
+
+
+@pytest.mark.parametrize(
+    ("guid", "url"),
+    [
+        ("<guid>https://a.example/1</guid>", "https://a.example/1"),
+        ("<guid>12345</guid>", ""),
+        ('<guid isPermaLink="false">https://a.example/1</guid>', ""),
+        ('<guid isPermaLink="true">/1</guid>', ""),
+        ("<guid>https://a.example/1</guid><link>https://a.example/2</link>", "https://a.example/2"),
+        ("<link>https://a.example/2</link><link>https://a.example/3</link>", "https://a.example/2"),
+        ('<atom:link rel="self" href="/s" xmlns:atom="http://www.w3.org/2005/Atom"/><link>/2</link>', "/2"),
+    ],
+)
+def test_a_guid_is_an_address_only_where_it_is_one(guid: str, url: str) -> None:
+    assert item(f"<title>x</title>{guid}").url == url
+
+
+def test_an_item_with_only_a_description_is_an_item() -> None:
+    found = item("<description>Alleen dit</description><guid isPermaLink='false'>1</guid>")
+    assert (found.title, found.summary_html, found.guid, found.url) == ("", "Alleen dit", "1", "")
+
+
+def test_markup_in_cdata_and_escaped_is_the_same() -> None:
+    assert item("<description><![CDATA[<p>a &amp; b</p>]]></description>") == item(
+        "<description>&lt;p&gt;a &amp;amp; b&lt;/p&gt;</description>"
+    )
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        '<dc:date xmlns:dc="http://purl.org/dc/elements/1.1/">2019-05-22T12:05:00Z</dc:date>',
+        '<dcterms:issued xmlns:dcterms="http://purl.org/dc/terms/">2019-05-22T12:05:00Z</dcterms:issued>',
+        '<prism:publicationDate xmlns:prism="http://prismstandard.org/namespaces/1.2/basic/">2019-05-22T12:05:00Z</prism:publicationDate>',
+    ],
+)
+def test_dates_of_the_extensions_are_read(date: str) -> None:
+    found = item(f"<title>x</title>{date}")
+    assert found.published is not None
+    assert found.published.at == datetime(2019, 5, 22, 12, 5, tzinfo=UTC)
+
+
+def test_atom_says_whether_a_title_holds_markup_and_is_believed() -> None:
+    assert atom('<title type="text">Het element &lt;b&gt; &#38;amp; meer</title><id>x</id>').title == "Het element <b> & meer"
+    assert atom('<title type="html">Het &lt;b&gt;vette&lt;/b&gt; bericht</title><id>x</id>').title == "Het vette bericht"
+    xhtml = '<title type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml">Het <b>vette</b> bericht</div></title><id>x</id>'
+    assert atom(xhtml).title == "Het vette bericht"
+
+
+def test_xhtml_content_arrives_as_markup_without_its_wrapper() -> None:
+    content = '<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>a &amp; <em>b</em></p></div></content>'
+    assert atom(f"<id>x</id><summary>kort</summary>{content}").content_html == "<p>a &amp; <em>b</em></p>"
+
+
+def test_the_source_of_a_copied_entry_does_not_take_its_place() -> None:
+    source = '<source><id>bron</id><title>Bron</title><link href="/bron"/><author><name>Bo</name></author></source>'
+    found = atom(f'<id>x</id><title>Een</title><link href="/een"/><author><name>An</name></author>{source}')
+    assert (found.guid, found.title, found.url, found.authors) == ("x", "Een", "/een", ("An",))
+
+
+def test_pictures_sound_and_films_of_media_rss_are_told_apart() -> None:
+    group = (
+        f'<media:group {MEDIA}><media:content url="/f.mp4" type="video/mp4" fileSize="9"/>'
+        '<media:content url="/i.jpg" type="image/jpeg" width="30" height="20"/></media:group>'
+    )
+    found = item(f"<title>x</title>{group}<enclosure url='/a.mp3' type='audio/mpeg' length='1'/>")
+    assert found.image == Image("/i.jpg", "", 30, 20)
+    assert [(file.url, file.length) for file in found.attachments] == [("/a.mp3", 1), ("/f.mp4", 9)]
+    assert item(f'<media:thumbnail {MEDIA} url="/t.jpg"/>').image == Image("/t.jpg")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_words_under_a_picture_do_not_take_the_place_of_the_articles(before: bool) -> None:
+    words = '<media:description type="plain">Foto: An</media:description>'
+    media = f'<media:content {MEDIA} url="/i.jpg" medium="image">{words}</media:content>'
+    text = "<description>&lt;p&gt;Het bericht&lt;/p&gt;</description>"
+    found = item(media + text if before else text + media)
+    assert (found.summary_html, found.content_html) == ("<p>Het bericht</p>", "")
+
+
+def test_a_film_without_another_text_has_the_one_of_media_rss() -> None:
+    found = atom(f"<id>x</id><media:group {MEDIA}><media:description>Een film</media:description></media:group>")
+    assert found.summary_html == "Een film"
+
+
+def test_a_podcasts_item_has_its_sound_picture_and_own_description() -> None:
+    found = item(
+        "<title>Aflevering 1</title><description>&lt;b&gt;Rijk&lt;/b&gt;</description>"
+        f"<itunes:summary {ITUNES}>Kaal</itunes:summary>"
+        f'<itunes:author {ITUNES}>An</itunes:author><itunes:image {ITUNES} href="https://a.example/i.jpg"/>'
+        "<enclosure url='/a.mp3' type='audio/mpeg' length='12'/>"
+    )
+    assert (found.summary_html, found.content_html, found.authors) == ("<b>Rijk</b>", "", ("An",))
+    assert found.image == Image("https://a.example/i.jpg")
+    assert item(f"<itunes:summary {ITUNES}>Kaal</itunes:summary>").summary_html == "Kaal"
+
+
+def test_the_original_address_stands_before_the_counting_one() -> None:
+    counted = "<link>https://feeds.example/~r/1</link>"
+    original = '<feedburner:origLink xmlns:feedburner="http://rssnamespace.org/feedburner/ext/1.0">https://a.example/1</feedburner:origLink>'
+    assert item(counted + original).url == "https://a.example/1"
+
+
+def about(markup: str) -> PollHints:
+    return feed(
+        f'<rss version="2.0" xmlns:sy="http://purl.org/rss/1.0/modules/syndication/"><channel>{markup}<item/></channel></rss>'.encode()
+    ).hints
+
+
+@pytest.mark.parametrize(
+    ("markup", "hours"),
+    [
+        ("<ttl>60</ttl>", 1),
+        ("<ttl> 90 </ttl>", 1.5),
+        ("<sy:updatePeriod>hourly</sy:updatePeriod><sy:updateFrequency>2</sy:updateFrequency>", 0.5),
+        ("<sy:updatePeriod> daily </sy:updatePeriod>", 24),
+        ("<sy:updateFrequency>4</sy:updateFrequency>", 6),
+        ("<sy:updatePeriod>weekly</sy:updatePeriod><ttl>60</ttl>", 168),
+        ("<ttl>0</ttl>", None),
+        ("<ttl>soms</ttl>", None),
+        ("<ttl>99999999999</ttl>", None),
+        ("<sy:updatePeriod>ooit</sy:updatePeriod>", None),
+        ("", None),
+    ],
+)
+def test_a_feed_says_how_often_to_ask_for_it(markup: str, hours: float | None) -> None:
+    assert about(markup).at_least == (None if hours is None else timedelta(hours=hours))
+
+
+def test_hours_and_days_to_stay_away_are_all_kept() -> None:
+    hours = "<skipHours><hour>0</hour><hour> 7 </hour><hour>24</hour><hour>25</hour><hour>x</hour></skipHours>"
+    days = "<skipDays><day>Saturday</day><day>sunday</day><day>zondag</day></skipDays><hour>3</hour>"
+    assert about(hours + days) == PollHints(None, frozenset((0, 7)), frozenset((5, 6)))
+
+
+@pytest.mark.parametrize(
+    ("links", "page"),
+    [
+        ('<link rel="self" href="/feed"/><link rel="next" href="/feed?page=2"/>', "https://news.example/feed?page=2"),
+        ('<link rel="prev-archive" href="2019.xml"/>', "https://news.example/feed/2019.xml"),
+        ('<link rel="next" href="javascript:x"/><link rel="previous" href="/0"/>', ""),
+    ],
+)
+def test_a_feed_says_where_its_older_entries_are(links: str, page: str) -> None:
+    assert feed(f"<feed {ATOM}>{links}<entry><id>x</id></entry></feed>".encode()).next_page == page
+    inside = links.replace("<link", '<a:link xmlns:a="http://www.w3.org/2005/Atom"')
+    assert feed(f'<rss version="2.0"><channel>{inside}<item/></channel></rss>'.encode()).next_page == page
