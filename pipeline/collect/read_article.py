@@ -9,6 +9,7 @@ Python, MAX_TEXT, MAX_TAGS and MAX_DEPTH bound what it is given; MAX_PAGE and MA
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ _WALL = re.compile(
     r"|exclusief voor (?:abonnees|leden)|subscribe (?:to|now)|subscribers only|sign in to|members only|jetzt abonnieren"
     r"|nur für abonnenten|anmelden,? um|réservé aux abonnés|abonnez-vous|beveiligd.{0,40}wachtwoord|password.protected)",
 )
+_FORM = re.compile(r"<(/?)form\b", re.IGNORECASE)
 _HEAD = re.compile(r"\s*+<(?P<tag>h[1-6]|p|div)>(?P<text>[^<]{1,600}+)</(?P=tag)>", re.IGNORECASE)
 _LEADS = "[class*=intro],[class*=lead],[class*=inleiding],[class*=standfirst],[class*=samenvatting],[itemprop=description]"
 
@@ -163,16 +165,15 @@ def _refuse_walls(plain: str, facts: Facts, url: str) -> None:
 
 
 def _main_text(library: Any, tree: LexborHTMLParser, region: LexborNode | None, facts: Facts, base: str, url: str) -> str:
-    """The text of trafilatura, or all of the article's element where that is clearly more; with a lead that was dropped."""
+    """The text that trafilatura finds, or all of the article's element where it finds none; with a lead that was dropped."""
     pruned = tree.html or ""
     if len(pruned) > MAX_TEXT or pruned.count("<") > MAX_TAGS:
         raise ReadError(url, f"is an article of more than {MAX_TEXT:,} characters or {MAX_TAGS:,} tags", fix=_NO_ARTICLES)
-    text = clean_html(_extracted(library, pruned), base)
-    if region is not None and (region.tag == "article" or "articleBody" in (region.attrs.get("itemprop") or "") or not text):
-        whole = clean_html(region.html or "", base)
-        if len(to_text(whole)) > 1.5 * len(to_text(text)) + 40:
-            text = whole
-    return _without_title(_with_lead(text, region), facts.title)
+    # trafilatura drops forms, and some systems put the whole page into one.
+    text = clean_html(_extracted(library, _FORM.sub(r"<\1div", pruned)), base)
+    if not text and region is not None:
+        text = clean_html(region.html or "", base)
+    return _without_title(_with_lead(text, tree, region), facts.title)
 
 
 def _extracted(library: Any, page: str) -> str:
@@ -198,11 +199,15 @@ def _extracted(library: Any, page: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _with_lead(text: str, region: LexborNode | None) -> str:
-    lead = next((words for node in region.css(_LEADS)[:5] if len(words := squeeze(node.text())) >= 40), "") if region else ""
-    if not 40 <= len(lead) <= 1500 or lead[:40] in to_text(text):
+def _with_lead(text: str, tree: LexborHTMLParser, region: LexborNode | None) -> str:
+    """A lead that stands with the title, before the article's element, is lost on trafilatura."""
+    heading = tree.css_first("h1")
+    places = [place for place in (heading.parent if heading is not None else None, region) if place is not None]
+    leads = (squeeze(node.text()) for place in places for node in place.css(_LEADS)[:5])
+    lead = next((words for words in leads if 40 <= len(words) <= 1500), "")
+    if not lead or lead[:40] in to_text(text):
         return text
-    return f"<p>{lead.replace('&', '&amp;').replace('<', '&lt;')}</p>\n{text}"
+    return f"<p>{html.escape(lead, quote=False)}</p>\n{text}"
 
 
 def _without_title(text: str, title: str) -> str:
