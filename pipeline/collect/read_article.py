@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pipeline.collect.article_facts import Facts, read_facts
+from pipeline.collect.article_facts import Facts, ReadText, read_facts
 from pipeline.collect.article_region import files_in, picture_in, prune, region_of
 from pipeline.collect.dates import languages_for, order_of, read_date
 from pipeline.collect.markup import TooComplexError, absolute_url, clean_html, decode, parse, squeeze, to_text
@@ -52,7 +52,6 @@ _WALL = re.compile(
     r"|exclusief voor (?:abonnees|leden)|subscribe (?:to|now)|subscribers only|sign in to|members only|jetzt abonnieren"
     r"|nur für abonnenten|anmelden,? um|réservé aux abonnés|abonnez-vous|beveiligd.{0,40}wachtwoord|password.protected)",
 )
-_FORM = re.compile(r"<(/?)form\b", re.IGNORECASE)
 _HEAD = re.compile(r"\s*+<(?P<tag>h[1-6]|p|div)>(?P<text>[^<]{1,600}+)</(?P=tag)>", re.IGNORECASE)
 _LEADS = "[class*=intro],[class*=lead],[class*=inleiding],[class*=standfirst],[class*=samenvatting],[itemprop=description]"
 
@@ -134,7 +133,7 @@ def _base(tree: LexborHTMLParser, url: str) -> str:
     return absolute_url((node.attrs.get("href") or "") if node else "", url) or url
 
 
-def _date_reader(tree: LexborHTMLParser, language: str, zone: str, now: datetime) -> Any:
+def _date_reader(tree: LexborHTMLParser, language: str, zone: str, now: datetime) -> ReadText:
     root = tree.css_first("html")
     languages = languages_for(language or squeeze((root.attrs.get("lang") or "") if root else "")[:20])
     order = order_of(squeeze(node.text())[:300] for node in tree.css("time,[class*=date],[class*=datum]")[:50])
@@ -169,8 +168,7 @@ def _main_text(library: Any, tree: LexborHTMLParser, region: LexborNode | None, 
     pruned = tree.html or ""
     if len(pruned) > MAX_TEXT or pruned.count("<") > MAX_TAGS:
         raise ReadError(url, f"is an article of more than {MAX_TEXT:,} characters or {MAX_TAGS:,} tags", fix=_NO_ARTICLES)
-    # trafilatura drops forms, and some systems put the whole page into one.
-    text = clean_html(_extracted(library, _FORM.sub(r"<\1div", pruned)), base)
+    text = clean_html(_extracted(library, pruned), base)
     if not text and region is not None:
         text = clean_html(region.html or "", base)
     return _without_title(_with_lead(text, tree, region), facts.title)
