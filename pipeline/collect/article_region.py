@@ -142,7 +142,7 @@ def _walk(tree: LexborHTMLParser, doomed: list[LexborNode], max_depth: int) -> b
 
 def _is_away(node: LexborNode) -> bool:
     if node.tag in _NEVER or (node.attrs.get("role") or "") in _ROLES:
-        return True
+        return node.tag != "form" or node.css_first("h1,article,main") is None
     if node.tag in _KEPT:
         return False
     if node.tag == "a" and _SHARE_HOST.match(node.attrs.get("href") or ""):

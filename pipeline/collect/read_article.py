@@ -9,6 +9,7 @@ Python, MAX_TEXT, MAX_TAGS and MAX_DEPTH bound what it is given; MAX_PAGE and MA
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from datetime import datetime
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pipeline.collect.article_facts import Facts, read_facts
+from pipeline.collect.article_facts import Facts, ReadText, read_facts
 from pipeline.collect.article_region import files_in, picture_in, prune, region_of
 from pipeline.collect.dates import languages_for, order_of, read_date
 from pipeline.collect.markup import TooComplexError, absolute_url, clean_html, decode, parse, squeeze, to_text
@@ -44,11 +45,11 @@ _ERROR_TITLE = re.compile(
     r"\W{0,3}(?:[|–—:-] .{0,80})?",
     re.IGNORECASE,
 )
+# For text in lower case: much faster than to ignore case.
 _WALL = re.compile(
     r"(?<!\w)(?:log in|inloggen|meld je aan om|neem een abonnement|word (?:abonnee|lid)|alleen voor (?:abonnees|leden)"
     r"|exclusief voor (?:abonnees|leden)|subscribe (?:to|now)|subscribers only|sign in to|members only|jetzt abonnieren"
     r"|nur für abonnenten|anmelden,? um|réservé aux abonnés|abonnez-vous|beveiligd.{0,40}wachtwoord|password.protected)",
-    re.IGNORECASE,
 )
 _HEAD = re.compile(r"\s*+<(?P<tag>h[1-6]|p|div)>(?P<text>[^<]{1,600}+)</(?P=tag)>", re.IGNORECASE)
 _LEADS = "[class*=intro],[class*=lead],[class*=inleiding],[class*=standfirst],[class*=samenvatting],[itemprop=description]"
@@ -112,7 +113,7 @@ def _base(tree: LexborHTMLParser, url: str) -> str:
     return absolute_url((node.attrs.get("href") or "") if node else "", url) or url
 
 
-def _date_reader(tree: LexborHTMLParser, language: str, zone: str, now: datetime) -> Any:
+def _date_reader(tree: LexborHTMLParser, language: str, zone: str, now: datetime) -> ReadText:
     root = tree.css_first("html")
     languages = languages_for(language or squeeze((root.attrs.get("lang") or "") if root else "")[:20])
     order = order_of(squeeze(node.text())[:300] for node in tree.css("time,[class*=date],[class*=datum]")[:50])
@@ -136,23 +137,21 @@ def _refuse_walls(plain: str, facts: Facts, url: str) -> None:
     """A short text that asks to log in or to subscribe is no article, however politely it begins."""
     if facts.paid:
         raise ReadError(url, "is behind a paywall, as the page itself says", fix=_NO_ARTICLES)
-    if len(plain) < _SHORT and (wall := _WALL.search(plain)):
+    if len(plain) < _SHORT and (wall := _WALL.search(plain.lower())):
         raise ReadError(url, f'shows a login or a paywall instead of the article ("{wall[0][:40]}")', fix=_NO_ARTICLES)
     if len(plain) < 20:
         raise ReadError(url, "holds no text of an article", fix="Look at the address in a browser; it may need JavaScript.")
 
 
 def _main_text(library: Any, tree: LexborHTMLParser, region: LexborNode | None, facts: Facts, base: str, url: str) -> str:
-    """The text of trafilatura, or all of the article's element where that is clearly more; with a lead that was dropped."""
+    """The text that trafilatura finds, or all of the article's element where it finds none; with a lead that was dropped."""
     pruned = tree.html or ""
     if len(pruned) > MAX_TEXT or pruned.count("<") > MAX_TAGS:
         raise ReadError(url, f"is an article of more than {MAX_TEXT:,} characters or {MAX_TAGS:,} tags", fix=_NO_ARTICLES)
     text = clean_html(_extracted(library, pruned), base)
-    if region is not None and (region.tag == "article" or "articleBody" in (region.attrs.get("itemprop") or "") or not text):
-        whole = clean_html(region.html or "", base)
-        if len(to_text(whole)) > 1.5 * len(to_text(text)) + 40:
-            text = whole
-    return _without_title(_with_lead(text, region), facts.title)
+    if not text and region is not None:
+        text = clean_html(region.html or "", base)
+    return _without_title(_with_lead(text, tree, region), facts.title)
 
 
 def _extracted(library: Any, page: str) -> str:
@@ -178,11 +177,15 @@ def _extracted(library: Any, page: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _with_lead(text: str, region: LexborNode | None) -> str:
-    lead = next((words for node in region.css(_LEADS)[:5] if len(words := squeeze(node.text())) >= 40), "") if region else ""
-    if not 40 <= len(lead) <= 1500 or lead[:40] in to_text(text):
+def _with_lead(text: str, tree: LexborHTMLParser, region: LexborNode | None) -> str:
+    """A lead that stands with the title, before the article's element, is lost on trafilatura."""
+    heading = tree.css_first("h1")
+    places = [place for place in (heading.parent if heading is not None else None, region) if place is not None]
+    leads = (squeeze(node.text()) for place in places for node in place.css(_LEADS)[:5])
+    lead = next((words for words in leads if 40 <= len(words) <= 1500), "")
+    if not lead or lead[:40] in to_text(text):
         return text
-    return f"<p>{lead.replace('&', '&amp;').replace('<', '&lt;')}</p>\n{text}"
+    return f"<p>{html.escape(lead, quote=False)}</p>\n{text}"
 
 
 def _without_title(text: str, title: str) -> str:

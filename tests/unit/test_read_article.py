@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trafilatura
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +56,53 @@ def test_a_long_article_keeps_its_text_and_nothing_from_beside_it() -> None:
     ):
         assert other not in text
     assert '<a href="https://www.example.org/onderzoek/">onderzoek</a>' in found.content_html
+
+
+BODY = """<p>De bouw begint na de zomer, en de kinderen kunnen er over twee jaar terecht, zegt de wethouder van onderwijs.</p>
+<p>Het plein wordt groen, en de gymzaal is 's avonds voor verenigingen uit de wijk, die daar al jaren om vroegen.</p>"""
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "<p><strong>Lees ook</strong></p><ul><li><a href=/a>Heel iets anders in een ander bericht</a></li></ul>",
+        "<h3>Meer nieuws</h3><ul><li><a href=/a>Heel iets anders in een ander bericht</a></li></ul>",
+        "<p>Zie ook: <a href=/a>Heel iets anders in een ander bericht</a></p>",
+        "<div class='reacties'><p>Heel iets anders dan ik had gedacht, en ik kom graag kijken als het klaar is.</p></div>",
+        "<div class='cookie-notice'><p>Heel iets anders: wij meten met cookies hoe bezoekers de website gebruiken.</p></div>",
+        "<div id='comments'><p>Heel iets anders dan ik had gedacht, maar wel erg mooi dat het er nu eindelijk van komt.</p></div>",
+        "<p><a href='https://twitter.com/intent/tweet?x'>Heel iets anders</a></p>",
+    ],
+)
+def test_what_stands_inside_an_article_beside_its_text_is_left_out(beside: str) -> None:
+    text = to_text(article(story(BODY + beside + BODY.replace("bouw", "inrichting"))).content_html)
+    assert "De inrichting begint na de zomer" in text
+    assert "Heel iets anders" not in text
+    assert "Lees ook" not in text
+
+
+def test_a_lead_above_the_article_is_not_lost() -> None:
+    lead = "Leerlingen &amp; ouders dachten een jaar lang mee over het ontwerp van het gebouw."
+    hero = f"<div class=hero><h1>Nieuwe school</h1><div class=lead>{lead}</div></div>"
+    found = article(story(BODY).replace("<main>", f"<main>{hero}").replace("<article><h1>Nieuwe school</h1>", "<article>"))
+    assert found.content_html.startswith(f"<p>{lead}</p>")
+    assert found.content_html.count("dachten een jaar") == 1
+
+
+def test_a_page_that_is_one_form_is_read() -> None:
+    links = "".join(f"<a href=/{name}>{name}</a> " for name in ("Wonen", "Werken", "Bestuur", "Contact"))
+    body = story(BODY).replace("<main><article>", f"<form id=aspnetForm><div class=top>{links}</div><div>")
+    text = to_text(article(body.replace("</article></main>", "</div></form>")).content_html)
+    assert text.startswith("De gemeente opent")
+    assert "Wonen" not in text
+
+
+def test_what_trafilatura_fails_on_is_taken_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("trafilatura.extract", fail)
+    assert to_text(article(story(BODY)).content_html).startswith("De gemeente opent")
 
 
 def test_a_page_says_who_when_and_where() -> None:
@@ -202,6 +250,8 @@ def test_one_page_does_not_change_the_next() -> None:
     first = article(story())
     for _again in range(4):
         assert article(story()) == first
+    cached = trafilatura.utils.trim.cache_info().currsize + trafilatura.utils.line_processing.cache_info().currsize
+    assert cached == 0
 
 
 @pytest.mark.parametrize(
