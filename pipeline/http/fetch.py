@@ -245,7 +245,10 @@ class Fetcher:
 
 
 def from_settings(settings: Settings) -> Fetcher:
-    """The fetcher that the settings describe; its User-Agent names Gazet, its version and the site."""
+    """The fetcher that the settings describe; its User-Agent names Gazet, its version and the site.
+
+    The spacing that nobody set is manners towards other people's servers; one that the settings name holds for all.
+    """
     agent = f"Gazet/{__version__} (+{settings.site.url})"
     collect = settings.collect
     return Fetcher(
@@ -253,7 +256,7 @@ def from_settings(settings: Settings) -> Fetcher:
         timeout=collect.timeout,
         max_bytes=collect.max_bytes,
         user_agent=agent,
-        gate=HostGate(collect.spacing),
+        gate=HostGate(collect.spacing, spare_loopback="spacing" not in collect.model_fields_set),
     )
 
 

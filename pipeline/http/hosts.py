@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ class HostGate:
     """Lets ``at_once`` requests to one host and port run together, each ``spacing`` after the start of the one before.
 
     Safe to share between threads. ``clock`` is monotonic, in seconds; ``wait(condition, seconds)`` waits on a condition
-    that is held, for ever with None. Without spacing nothing waits.
+    that is held, for ever with None. Without spacing nothing waits, and nothing for this machine itself with ``spare_loopback``.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class HostGate:
         spacing: timedelta,
         at_once: int = 2,
         *,
+        spare_loopback: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wait: Wait = threading.Condition.wait,
     ) -> None:
         self._spacing = spacing.total_seconds()
         self._at_once = at_once
+        self._spare_loopback = spare_loopback
         self._clock = clock
         self._wait = wait
         self._changed = threading.Condition()
@@ -88,6 +91,8 @@ class HostGate:
                 host.spacing, host.slowed = max(seconds, self._spacing), slower
 
     def _spaced(self, key: str) -> bool:
+        if self._spare_loopback and _is_loopback(key.rpartition(":")[0]):
+            return False
         if self._spacing:
             return True
         with self._changed:
@@ -135,3 +140,11 @@ class HostGate:
 def _host_of(url: str) -> str:
     _, host, port = origin(url)
     return f"{host.rstrip('.')}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    """By its spelling alone: a name that only resolves to loopback waits like any other."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

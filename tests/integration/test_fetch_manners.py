@@ -9,14 +9,16 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import brotli
 import pytest
 
 from pipeline.collect.polling import Known, Move, PollHistory, move_after, next_poll, settled_move, to_ask
+from pipeline.config.sections import CollectSettings
 from pipeline.errors import AddressRefusedError, FetchError
-from pipeline.http import Accept, Fetcher, HostGate, Measured
+from pipeline.http import Accept, Fetcher, HostGate, Measured, from_settings
 from pipeline.http.robots import MAX_CRAWL_DELAY, Robots
 from pipeline.models import PollHints
 from tests.servers.web import WebServer, closed_port
@@ -589,6 +591,19 @@ def test_without_spacing_nothing_waits() -> None:
     gate = HostGate(timedelta(0), at_once=1)
     with gate.turn("http://a.example/"), gate.turn("http://a.example/"), gate.turn("http://a.example/"):
         assert gate.ready("http://a.example/")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:81", "127.3.2.1"])
+def test_this_machine_itself_does_not_wait_unless_the_settings_name_a_spacing(host: str) -> None:
+    for said in ({}, {"spacing": "5s"}):
+        settings: Any = SimpleNamespace(site=SimpleNamespace(url="https://x.example"), collect=CollectSettings(**said))
+        gate = from_settings(settings).gate
+        assert gate is not None
+        for url in (f"http://{host}/", "http://news.example/"):
+            with gate.turn(url):
+                pass
+        assert gate.ready(f"http://{host}/") is not bool(said)
+        assert not gate.ready("http://news.example/")
 
 
 def test_waiting_for_a_turn_takes_nothing_of_the_deadline(web: WebServer) -> None:

@@ -15,6 +15,7 @@ import requests.adapters
 import trustme
 
 from pipeline import __version__
+from pipeline.config.sections import CollectSettings
 from pipeline.errors import AddressRefusedError, FetchError
 from pipeline.http import Fetcher, from_settings
 from pipeline.http.urls import same_server
@@ -76,7 +77,7 @@ def test_manners_no_cookies_no_referrer_no_proxy_an_honest_name(web: WebServer, 
 
 
 def test_the_settings_name_the_site_in_the_user_agent(web: WebServer) -> None:
-    collect = SimpleNamespace(allow=True, timeout=timedelta(seconds=5), max_bytes=1000, spacing=timedelta(0))
+    collect = CollectSettings(allow=True)
     web.serve("/a", "x")
     from_settings(SimpleNamespace(site=SimpleNamespace(url="https://gazet.example"), collect=collect)).fetch(web.url("/a"))  # type: ignore[arg-type]
     assert web.requests[0].headers["user-agent"] == f"Gazet/{__version__} (+https://gazet.example)"
