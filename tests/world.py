@@ -53,6 +53,7 @@ language = "nl"
 [[source]]
 url = "{url}"
 every = "{every}"
+{source}
 [digest]
 from = "Samen Opleiden <nieuws@example.org>"
 {digest}
@@ -81,9 +82,11 @@ class World:
         self.write_feed(digest=digest, every=every)
         self._serve()
 
-    def write_feed(self, slug: str = "po", *, digest: str = "", every: str = "1m", top: str = "", url: str = "") -> None:
-        """Write feeds/<slug>.toml."""
-        text = FEED_TOML.format(url=url or self.web.url("/feed.xml"), digest=digest, every=every, top=top)
+    def write_feed(
+        self, slug: str = "po", *, digest: str = "", every: str = "1m", top: str = "", url: str = "", source: str = ""
+    ) -> None:
+        """Write feeds/<slug>.toml; ``source``: further lines of its one source."""
+        text = FEED_TOML.format(url=url or self.web.url("/feed.xml"), digest=digest, every=every, top=top, source=source)
         (self.folder / "feeds" / f"{slug}.toml").write_text(text, encoding="utf-8")
 
     def news(self, title: str, at: str, *, text: str = "Een bericht.", topics: tuple[str, ...] = ()) -> None:

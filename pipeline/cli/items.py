@@ -17,6 +17,15 @@ app = typer.Typer(
 ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
 
 
+MaybeItem = Annotated[int | None, typer.Argument(metavar="[ID]", help="The item's id, as items list shows it.", show_default=False)]
+SourceOption = Annotated[str, typer.Option("--source", metavar="URL", help="All that is held of this source.")]
+
+
+def _one_of(item: int | None, source: str) -> None:
+    if (item is None) is (not source):
+        raise UsageError("Name one item, or one source.", fix='"gazet items list --status held" shows what is held.')
+
+
 @app.command("list")
 def list_items(
     feed: Annotated[str | None, typer.Argument(metavar="FEED", help="Only of this feed.", show_default=False)] = None,
@@ -92,29 +101,42 @@ def omit(
 
 @app.command()
 def release(
-    item: ItemArgument,
+    item: MaybeItem = None,
+    source: SourceOption = "",
     no_mail: Annotated[bool, typer.Option("--no-mail", help="Publish it only: people have had it, as before a restore.")] = False,
     now: NowOption = "",
     site: SiteOption = None,
 ) -> None:
-    """Publish and mail a held or discarded item.
+    """Publish and mail a held or discarded item, or with --source all that is held of one source.
 
     Example: `gazet items release 17`
     """
     from pipeline.jobs import operate
+    from pipeline.jobs.lines import count
 
+    _one_of(item, source)
     opened = open_site(site)
+    if item is None:
+        number, slugs = operate.release_held(opened, source, clock_of(opened.settings, now)(), mailed=not no_mail)
+        say(f"released {count(number, 'item')} of {source} in {', '.join(slugs)}{', published only' if no_mail else ''}")
+        return
     slugs = operate.release(opened, item, clock_of(opened.settings, now)(), mailed=not no_mail)
     say(f"released item {item} in {', '.join(slugs) or 'no feed: none reads its source now'}")
 
 
 @app.command()
-def discard(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> None:
-    """Drop a held item, or withdraw a released one from the published feeds.
+def discard(item: MaybeItem = None, source: SourceOption = "", now: NowOption = "", site: SiteOption = None) -> None:
+    """Drop a held item, withdraw a released one from the published feeds, or with --source drop all that is held of one source.
 
     Example: `gazet items discard 17`
     """
     from pipeline.jobs import operate
+    from pipeline.jobs.lines import count
 
+    _one_of(item, source)
     opened = open_site(site)
+    if item is None:
+        number = operate.discard_held(opened, source, clock_of(opened.settings, now)())
+        say(f"discarded {count(number, 'item')} of {source}")
+        return
     say(f"item {item} is {operate.discard(opened, item, clock_of(opened.settings, now)())}")

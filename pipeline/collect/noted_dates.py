@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from pipeline.collect.dates import languages_for, read_date, read_iso
+from pipeline.collect.dates import Order, languages_for, read_iso, stated_date
 from pipeline.models import ReadDate
 
 MOST_ITEMS = 10_000
@@ -16,12 +16,16 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:[Zz]
 
 
 class NotedDates:
-    """Reads dates for a source in ``language`` and ``zone`` (IANA name); ``remarks`` name what could not be read."""
+    """Reads dates for a source in ``language`` and ``zone`` (IANA name); ``remarks`` name what could not be read.
 
-    def __init__(self, language: str, zone: str, now: datetime) -> None:
+    ``order``: what the document's dates together prove (``dates.order_of``).
+    """
+
+    def __init__(self, language: str, zone: str, now: datetime, order: Order | None = None) -> None:
         self._languages = languages_for(language)
         self._zone = zone
         self._now = now
+        self._order = order
         self.remarks: list[str] = []
 
     def read(self, title: str, texts: Iterable[str]) -> ReadDate | None:
@@ -29,7 +33,7 @@ class NotedDates:
         for text in texts:
             if not text:
                 continue
-            found = read_iso(text, self._zone) or read_date(text, languages=self._languages, zone=self._zone, now=self._now)
+            found = stated_date(text, languages=self._languages, zone=self._zone, now=self._now, order=self._order)
             if found is not None:
                 return found
             self.note(f'"{title[:60]}": the date "{text[:40]}" could not be read')

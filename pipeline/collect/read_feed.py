@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.bounded_feedparser import parse
+from pipeline.collect.dates import order_of
 from pipeline.collect.feed_entry import get, links, plain_text, read_entry, text
 from pipeline.collect.markup import absolute_url, squeeze
 from pipeline.collect.noted_dates import MOST_ITEMS, NotedDates
@@ -68,7 +69,8 @@ def read_feed(
         raise ReadError(url, f"is a broken feed without a readable entry{broken}", fix="Tell the site, or read its news page.")
     about = document.get("feed") or {}
     tongue = text(about, "language")
-    dates = NotedDates(language or tongue, zone, now)
+    order = order_of(text(entry, name) for entry in entries[:limit] for name in ("published", "updated"))
+    dates = NotedDates(language or tongue, zone, now, order)
     dates.note_rest(len(entries), limit)
     atom = version.startswith("atom")
     items = tuple(read_entry(entry, dates, atom=atom) for entry in entries[:limit])

@@ -12,7 +12,7 @@ from pipeline.jobs.lines import count as count_of
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import DeliveryStatus, EditionStatus, ItemStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, replay, runs
+from pipeline.store import Tx, deliveries, editions, feeds, items, replay, runs, sources
 from pipeline.store.editions import EditionRecord
 
 _RETRIED = (DeliveryStatus.FAILED, DeliveryStatus.EXPIRED, DeliveryStatus.UNCERTAIN)
@@ -139,6 +139,7 @@ def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> 
         slugs = items.feeds_of(tx, item_id)
         for slug in slugs:
             items.release(tx, slug, [item_id], {item_id} if mailed else set(), now)
+        _settle_floods(tx, now)
     return slugs
 
 
@@ -148,7 +149,53 @@ def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:
         before = _expect(tx, item_id, ItemStatus.HELD, ItemStatus.RELEASED)
         after = ItemStatus.DISCARDED if before is ItemStatus.HELD else ItemStatus.WITHDRAWN
         items.set_status(tx, item_id, after, now)
+        _settle_floods(tx, now)
     return after
+
+
+def held_of(site: Site, url: str) -> list[int]:
+    """The held items of a source, oldest first. Raises UsageError for an address that no feed reads, or when none is held."""
+    with site.store.read() as tx:
+        source = next((one for one in sources.sources(tx) if one.url == url), None)
+        if source is None:
+            known = ", ".join(one.url for one in sources.sources(tx)[:5]) or "none yet"
+            raise UsageError(f"No feed reads {url}.", fix=f"Sources: {known}.")
+        held = items.held_of(tx, source.id)
+    if not held:
+        raise UsageError(f"No item of {url} is held.", fix='"gazet items list --status held" shows all that are.')
+    return held
+
+
+def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) -> tuple[int, list[str]]:
+    """Publish what is held of a source, as ``release`` does each; returns how many, and in which feeds. All or none."""
+    held = held_of(site, url)
+    with site.store.write() as tx:
+        for item_id in held:
+            items.set_status(tx, item_id, ItemStatus.RELEASED, now)
+        slugs = items.feeds_of(tx, held[0])
+        for slug in slugs:
+            lacking = items.unnumbered(tx, slug, held)
+            items.release(tx, slug, [one for one in held if one in lacking], set(held) if mailed else set(), now)
+        runs.mended(tx, f"flood:{url}", now)
+    return len(held), slugs
+
+
+def discard_held(site: Site, url: str, now: datetime) -> int:
+    """Drop what is held of a source; returns how many. They stay known, so that they are never new again."""
+    held = held_of(site, url)
+    with site.store.write() as tx:
+        for item_id in held:
+            items.set_status(tx, item_id, ItemStatus.DISCARDED, now)
+        runs.mended(tx, f"flood:{url}", now)
+    return len(held)
+
+
+def _settle_floods(tx: Tx, now: datetime) -> None:
+    """A flood of which nothing is held any more is over, also when a person went through it one by one."""
+    floods = {one.key.partition(":")[2] for one in runs.problems(tx) if one.key.startswith("flood:")}
+    for source in sources.sources(tx) if floods else ():
+        if source.url in floods and not items.held_of(tx, source.id):
+            runs.mended(tx, f"flood:{source.url}", now)
 
 
 @dataclass(frozen=True, slots=True)

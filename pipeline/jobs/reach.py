@@ -79,6 +79,7 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
         address,
         etag=asked.etag,
         last_modified=asked.last_modified,
+        given_by=source.moved_to or address,
         accept=_ACCEPT[order.kind],
         deltas=order.kind is SourceKind.FEED,
         permit=permit,

@@ -311,6 +311,13 @@ def _ids_of_feed(slug: str) -> Select[Any]:
     return origins.where(FeedSourceRow.feed == slug)
 
 
+def held_of(tx: Tx, source_id: int) -> list[int]:
+    """The held items that this source has brought, in the order in which they came."""
+    origin = exists().where(ItemOriginRow.item_id == ItemRow.id, ItemOriginRow.source_id == source_id)
+    query = select(ItemRow.id).where(ItemRow.status == ItemStatus.HELD, origin).order_by(ItemRow.id)
+    return list(tx.execute(query).scalars())
+
+
 def status_of(tx: Tx, item_id: int) -> ItemStatus | None:
     """None when there is no such item."""
     found = tx.execute(select(ItemRow.status).where(ItemRow.id == item_id)).scalar()

@@ -34,7 +34,8 @@ def folder(tmp_path: Path) -> Path:
     """A site as ``gazet init`` makes it, that may read loopback."""
     assert gazet("init", tmp_path / "news", "--yes", "--title", "Nieuws").code == 0
     path = tmp_path / "news/gazet.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace("allow = []", 'allow = ["127.0.0.1"]\nspacing = "0s"'), encoding="utf-8")
+    allowed = path.read_text(encoding="utf-8").replace("allow = []", 'allow = ["127.0.0.1"]\nspacing = "0s"')
+    path.write_text(allowed, encoding="utf-8")
     return tmp_path / "news"
 
 

@@ -241,6 +241,7 @@ def test_a_second_process_is_told_who_holds_the_site(world: World) -> None:
 
 def test_a_full_disk_while_publishing_leaves_the_old_files_whole(world: World) -> None:
     """EFBIG stands in for ENOSPC: both end a write in the middle of a file."""
+    world.write_feed(source="guard = false")
     world.news("Eerste bericht", "2026-11-20T09:00")
     assert gazet("run", "--once", site=world.folder).code == 0
     public = world.folder / "var/public/feeds"
