@@ -47,15 +47,19 @@ class Block:
         self.tag = nodes[0].tag if len(nodes) == 1 else ""
 
     def css(self, selector: str) -> list[LexborNode]:
+        """All matches in the block, its own nodes included."""
         return [found for node in self.nodes if node.is_element_node for found in node.css(selector)]
 
     def css_first(self, selector: str) -> LexborNode | None:
+        """The first match in the block, if any."""
         return next((found for node in self.nodes if node.is_element_node and (found := node.css_first(selector))), None)
 
     def length(self) -> int:
+        """How many letters of text the block holds."""
         return sum(len(node.text()) for node in self.nodes)
 
     def elements(self) -> Iterator[LexborNode]:
+        """Every element in document order."""
         for node in self.nodes:
             if node.is_element_node:
                 yield from (inner for inner in node.traverse(include_text=False) if inner.is_element_node)
@@ -170,7 +174,7 @@ class BlockReader:
         """The item's date and the label that it was read from, which may hold a kicker too."""
         if self._page.date:
             return self._first_date(block.css(self._page.date), remark=True)
-        inside = frozenset() if title is None or title.mem_id in block.ids and block.tag == "a" else _inside(title)
+        inside = frozenset() if title is None or (title.mem_id in block.ids and block.tag == "a") else _inside(title)
         times = [node for node in block.css("time") if node.mem_id not in inside]
         named = [node for node in block.css(_DATE_NAMES) if node.mem_id not in inside and len(_words(node)) <= _MAX_LABEL]
         found, label = self._first_date([*times, *named], remark=bool(times))
@@ -304,7 +308,7 @@ def _above(title: LexborNode | None, block: Block) -> LexborNode | None:
     """The element just above the title, if all that it holds is a short text: a kicker, whatever its class is."""
     current = title
     for _step in range(3):
-        if current is None or current.mem_id in block.ids and len(block.nodes) == 1:
+        if current is None or (current.mem_id in block.ids and len(block.nodes) == 1):
             return None
         before = current.prev
         while before is not None and not before.is_element_node:
@@ -357,9 +361,9 @@ def _leaves(block: Block) -> Iterator[LexborNode]:
     for count, node in enumerate(block.elements()):
         if count >= _MAX_LEAVES:
             break
-        if node.tag not in ("p", "h1", "h2", "h3") and 6 <= len(node.text()) <= 4 * _MAX_LABEL:
-            if node.mem_id not in block.ids or len(block.nodes) > 1:
-                yield from (leaf for leaf in (node,) if 6 <= len(_spaced(leaf)) <= _MAX_LABEL)
+        short = node.tag not in ("p", "h1", "h2", "h3") and 6 <= len(node.text()) <= 4 * _MAX_LABEL
+        if short and (node.mem_id not in block.ids or len(block.nodes) > 1) and 6 <= len(_spaced(node)) <= _MAX_LABEL:
+            yield node
     for node in block.css("p")[:20]:
         if 6 <= len(_words(node)) <= 40:
             yield node

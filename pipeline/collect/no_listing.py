@@ -29,6 +29,7 @@ class Facts:
 
 
 def facts_of(tree: LexborHTMLParser) -> Facts:
+    """Counts them; call it before anything is taken out."""
     buttons = tuple(squeeze(node.text()[:200]) for node in tree.css("button, input[type=submit], a[role=button]")[:50])
     return Facts(
         scripts=len(tree.css("script")),
@@ -86,5 +87,5 @@ def _story(outline: Outline) -> int:
 
 def _headed_without_link(group: Group) -> bool:
     first = group.blocks[:20]
-    headed = sum(block.css_first(HEADINGS) is not None and block.css_first("a[href]") is None and block.tag != "a" for block in first)
-    return headed * 2 > len(first)
+    bare = [block for block in first if block.tag != "a" and block.css_first("a[href]") is None]
+    return 2 * sum(block.css_first(HEADINGS) is not None for block in bare) > len(first)

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from selectolax.lexbor import LexborNode
 
@@ -25,7 +26,7 @@ _STARTS = frozenset(("h2", "h3", "h4", "h5", "h6", "dt"))
 _ASIDE = frozenset(("nav", "footer", "aside", "dialog"))
 # A class that differs from item to item (post-26, category-nieuws, has-post-thumbnail, odd) says nothing about the shape.
 _OF_ONE_ITEM = re.compile(
-    r".*?\d++|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
+    r".*\d|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
     r"|active|current|featured|promoted|highlight(?:ed)?|new",
     re.IGNORECASE,
 )
@@ -37,17 +38,22 @@ _SIDE_NAME = re.compile(
     re.IGNORECASE,
 )
 _ROLES = frozenset(("navigation", "contentinfo", "complementary", "search", "dialog", "banner", "alertdialog", "menu", "menubar"))
+MAX_BLOCKS = 1_000
 _MAX_RUN = 40
 
 
 @dataclass(slots=True)
 class Group:
-    """Blocks of one shape in one place, with their positions; ``aside`` where they sit in a navigation, sidebar or the like."""
+    """Blocks of one shape in one place, with their positions; ``aside`` where they sit in a navigation, sidebar or the like.
+
+    ``beyond``: how many more there are than the 1,000 that are kept.
+    """
 
     shape: str
     blocks: list[Block]
     spans: list[tuple[int, int]]
     aside: bool
+    beyond: int = 0
 
 
 class Outline:
@@ -80,6 +86,7 @@ class Outline:
         for at in range(len(self.nodes) - 1, 0, -1):
             self.ends[self.parents[at]] = max(self.ends[self.parents[at]], self.ends[at])
 
+    @cached_property
     def groups(self) -> list[Group]:
         """Everything that repeats: elements of one shape in one place, and runs of siblings without a wrapper."""
         places = self._places()
@@ -91,13 +98,17 @@ class Outline:
         for (_place, tag, aside), members in buckets.items():
             if len(members) >= 2:
                 for label, group in self._by_shared_class(members).items():
-                    spans = [(at, self.ends[at]) for at in group]
-                    found.append(Group(f"{tag}.{label}" if label else tag, [Block(self.nodes[at]) for at in group], spans, aside))
+                    kept = group[:MAX_BLOCKS] if len(group) >= 2 else []
+                    spans = [(at, self.ends[at]) for at in kept]
+                    blocks = [Block(self.nodes[at]) for at in kept]
+                    found.append(Group(f"{tag}.{label}" if label else tag, blocks, spans, aside, len(group) - len(kept)))
         return [group for group in (*found, *self._runs()) if len(group.blocks) >= 2]
 
     def _places(self) -> list[int]:
         """A number for each element: the same for siblings of one shape below the same place, else its own."""
-        counts = Counter((self.parents[at], node.tag, name) for at, node in enumerate(self.nodes) for name in self._names[at] or ("",))
+        counts = Counter(
+            (self.parents[at], node.tag, name) for at, node in enumerate(self.nodes) for name in self._names[at] or ("",)
+        )
         shared: dict[tuple[int, str, str], int] = {}
         places: list[int] = []
         for at, node in enumerate(self.nodes):
@@ -124,9 +135,10 @@ class Outline:
                 starts[(self.parents[at], str(node.tag))].append(at)
         for (parent, tag), found in starts.items():
             if len(found) >= 2:
-                runs = _runs_of(self.nodes[parent], tag)
-                spans = [self._span(run) for run in runs]
-                yield Group(f"{tag} and what follows", [Block(*run) for run in runs], spans, self.aside[parent])
+                every = _runs_of(self.nodes[parent], tag)
+                runs = every[:MAX_BLOCKS]
+                blocks, spans = [Block(*run) for run in runs], [self._span(run) for run in runs]
+                yield Group(f"{tag} and what follows", blocks, spans, self.aside[parent], len(every) - len(runs))
 
     def _span(self, run: Sequence[LexborNode]) -> tuple[int, int]:
         known = [self._where[node.mem_id] for node in run if node.mem_id in self._where]
@@ -168,7 +180,9 @@ class Outline:
 
 def _runs_of(parent: LexborNode, tag: str) -> list[list[LexborNode]]:
     """The children of one element, cut before each ``tag``, or before what always precedes it (a line with the date)."""
-    children = [node for node in parent.iter(include_text=True) if node.is_element_node or node.is_text_node and node.text().strip()]
+    children = [
+        node for node in parent.iter(include_text=True) if node.is_element_node or (node.is_text_node and node.text().strip())
+    ]
     starts = [at for at, node in enumerate(children) if node.tag == tag]
     while (before := {_shape(children, at - 1) for at in starts}) and len(before) == 1 and "" not in before:
         if _shape(children, len(children) - 1) in before or starts[0] == 0 or tag in before:

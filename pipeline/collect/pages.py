@@ -127,5 +127,6 @@ def _without_number(url: str) -> tuple[str, str, frozenset[str]]:
 
 
 def _last_number(url: str) -> int:
-    found = [number for match in _PAGE_NUMBER.finditer(url) if "chash" not in match[0].lower() for number in _NUMBER.findall(match[0][-8:])]
+    matches = (match[0] for match in _PAGE_NUMBER.finditer(url))
+    found = [number for text in matches if "chash" not in text.lower() for number in _NUMBER.findall(text[-8:])]
     return int(found[-1]) if found else -1
