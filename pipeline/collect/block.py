@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -33,6 +34,7 @@ _TEASER_NAMES = (
 _PICTURES = "img,[style*=background],[data-bg],[data-background-image]"
 _INLINE = frozenset(("a", "abbr", "b", "em", "i", "mark", "small", "span", "strong", "sub", "sup", "time", "u"))
 _MAX_LABEL = 80
+_MAX_ELEMENTS = 2_000
 _MAX_LEAVES = 200
 _MAX_READ = 20_000
 _YEARS_AHEAD = timedelta(days=1_100)
@@ -102,7 +104,7 @@ class BlockReader:
 
     def read(self, block: Block) -> ParsedItem | None:
         """None for a block without a title or an address of its own."""
-        if block.length() > MAX_BLOCK_TEXT:
+        if block.length() > MAX_BLOCK_TEXT or sum(1 for _ in islice(block.elements(), _MAX_ELEMENTS + 1)) > _MAX_ELEMENTS:
             return None
         heading = self._heading(block)
         url, link = self._link(block, heading)

@@ -136,13 +136,13 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "is called news": (about > 0, 1.5),
         "leads below this page": (below, 1.5),
         "has dates to come": (sum(item.url in page.ahead for item in items) * 3 >= count, 0.2),
-        "follows a story": (_follows_story(outline, one), 0.2),
+        "follows a story": (_follows_story(outline, one), 0.5 if below else 0.05),
         "names prices": (_share(one, lambda block: bool(PRICE.search(_text(block)))) >= 0.5, 0.1),
         "leads to other sites": (_strangers(items, page.url) * 2 > count, 0.3 if bare else 0.8),
         "has short titles": (title < 15, 0.5),
         "has bare titles of many sections": (bare and not section, 0.4),
         "has bare titles that are no headlines": (unknown and title < 25, 0.4),
-        "is two bare titles": (count == 2 and bare, 0.4),
+        "is two that do not both tell something": (count == 2 and not all(map(_telling, items)), 0.1),
     }
     return {name: factor for name, (holds, factor) in checks.items() if holds}
 
@@ -236,7 +236,7 @@ def _follows_story(outline: Outline, one: Judged) -> bool:
     start = one.group.spans[min(one.places.values())][0]
     before = 0
     for at in range(start):
-        if outline.nodes[at].tag == "p" and not outline.aside[at] and outline.nodes[at].css_first("a[href]") is None:
+        if outline.nodes[at].tag in ("p", "li") and not outline.aside[at] and outline.nodes[at].css_first("a[href]") is None:
             length = len(outline.nodes[at].text())
             before += length if length >= 80 else 0
     within = sum(len(item.title) + len(item.summary) for item in one.items.values())

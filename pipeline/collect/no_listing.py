@@ -45,9 +45,9 @@ def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], f
         return wall
     own = [group for group in groups if not group.aside]
     text = squeeze(tree.body.text() if tree.body else "")
-    if len(text) < 300 and (facts.shell or facts.scripts) and not outline_links(outline):
+    if len(text) < 300 and (facts.shell or facts.scripts) and not _says_anything(outline):
         return "the page is built in the browser by scripts and holds no text of its own", _ELSEWHERE
-    if _story(outline) >= 500:
+    if _story(outline) >= 300:
         return "it looks like a single article", f"Give the address of the page that lists such articles. {_NAME}"
     if any(_headed_without_link(group) for group in own):
         return "its repeated blocks have no addresses of their own", f"An item needs a link to its own page. {_ELSEWHERE}"
@@ -66,9 +66,10 @@ def wall_of(tree: LexborHTMLParser, facts: Facts) -> tuple[str, str] | None:
     return None
 
 
-def outline_links(outline: Outline) -> int:
-    """How many links stand outside navigation, footers and the like."""
-    return sum(node.tag == "a" and not outline.aside[at] for at, node in enumerate(outline.nodes))
+def _says_anything(outline: Outline) -> bool:
+    """Whether a link or a heading stands outside navigation, footers and the like."""
+    told = ("a", "h1", "h2", "h3")
+    return any(node.tag in told and not outline.aside[at] for at, node in enumerate(outline.nodes))
 
 
 def _is_cookie_wall(tree: LexborHTMLParser, text: str, facts: Facts) -> bool:

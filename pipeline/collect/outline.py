@@ -66,6 +66,7 @@ class Outline:
         self.aside: list[bool] = []
         self._names: list[tuple[str, ...]] = []
         self._where: dict[int, int] = {}
+        self._texts: dict[int, str] = {}
         self._walk(body)
         self._headings = [at for at, node in enumerate(self.nodes) if node.tag in _HEADING_TAGS]
 
@@ -156,8 +157,13 @@ class Outline:
         for heading in reversed(self._headings[max(0, last - 30) : last + 1]):
             inside = bisect_right(starts, heading) - 1
             if (inside < 0 or heading >= group.spans[inside][1]) and self._reaches(heading) >= group.spans[number][1]:
-                return " ".join(self.nodes[heading].text().split())[:80]
+                return self._text_of(heading)
         return ""
+
+    def _text_of(self, heading: int) -> str:
+        if heading not in self._texts:
+            self._texts[heading] = " ".join(self.nodes[heading].text()[:400].split())[:80]
+        return self._texts[heading]
 
     def _reaches(self, heading: int) -> int:
         """Where the part of the page ends that a heading introduces: it may have a small wrapper of its own."""

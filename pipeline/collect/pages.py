@@ -49,10 +49,16 @@ def _declared(tree: LexborHTMLParser) -> Iterator[LexborNode]:
 
 
 def _named(tree: LexborHTMLParser, url: str, base_url: str) -> Iterator[LexborNode]:
+    seen = 0
     for node in tree.css("a[href]"):
         names = {squeeze(node.text()[:200]), *(squeeze(node.attrs.get(name) or "")[:80] for name in ("aria-label", "title"))}
         called = any(NEXT_PAGE.fullmatch(name) or NEXT_SIGN.fullmatch(name) for name in names if len(name) <= 40)
-        if called and (_in_pager(node) or _number_changed(url, absolute_url(node.attrs.get("href") or "", base_url))):
+        seen += called
+        if (
+            called
+            and seen <= _MAX_NUMBERS
+            and (_in_pager(node) or _number_changed(url, absolute_url(node.attrs.get("href") or "", base_url)))
+        ):
             yield node
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pipeline
 from pipeline.collect.normalise import normalise
 from pipeline.collect.read_page import read_page
 from pipeline.config import PageSettings
@@ -125,8 +126,6 @@ def test_what_stands_beside_the_news_is_not_news(name: str, first: bool) -> None
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_what_stands_beside_the_news_is_no_news_without_it_either(name: str) -> None:
-    if name in ("agenda", "authors"):
-        pytest.skip("an operator who gives the address of an agenda wants it")
     with pytest.raises(ReadError, match="no list of news"):
         read(f"<body>{BESIDE[name]}</body>", url="https://www.example.org/")
 
@@ -136,6 +135,21 @@ def test_the_months_of_an_archive_are_one_listing() -> None:
         f"<h2>{name}</h2><div class=m>{article(i)}{article(i + 10)}</div>" for i, name in ((1, "Mei 2026"), (2, "April 2026"))
     ]
     assert len(read(f"<body><h1>Nieuws</h1>{''.join(months)}</body>").items) == 4
+
+
+SAVED = Path(pipeline.__file__).parent / "demo" / "pages"
+ARTICLES = ("doorlopend-leren-en-de-bestuurder", "startende-leraren-in-de-regio", "wrap-up-gesprekstafels")
+
+
+@pytest.mark.parametrize("name", ARTICLES)
+def test_an_article_with_more_news_below_it_is_no_listing(name: str) -> None:
+    with pytest.raises(ReadError, match="a single article"):
+        read((SAVED / f"{name}.html").read_bytes(), f"https://www.example.org/nieuws/{name}/")
+
+
+def test_a_listing_below_a_long_introduction_is_one() -> None:
+    words = "<p>Hier leest u alles over het netwerk, de scholen en de mensen die er werken, iedere week opnieuw.</p>"
+    assert len(read(f"<body><h1>Nieuws</h1>{words * 12}{NEWS}</body>").items) == 3
 
 
 def test_a_headline_that_begins_with_more_is_a_headline() -> None:
