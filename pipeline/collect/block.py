@@ -164,7 +164,7 @@ class BlockReader:
             near = [node for node in (*heading.css("a[href]"), *_parents(heading, block)) if node.tag == "a"]
             own = next((address for node in near if (address := self.address(node))), "")
             return own or _overlay(links, _words(heading)) or _most_linked(links), None
-        titled = [(address, node) for address, node in links if self._may_be_title(_name(node))]
+        titled = [(address, node) for address, node in links if _may_lead(node) and self._may_be_title(_name(node))]
         return max(titled, key=lambda pair: len(_name(pair[1])), default=("", None))
 
     def address(self, node: LexborNode) -> str:
@@ -285,6 +285,11 @@ def _name(node: LexborNode) -> str:
         return text
     picture = node.css_first("img[alt]")
     return squeeze(picture.attrs.get("alt") or "") if picture is not None else ""
+
+
+def _may_lead(node: LexborNode) -> bool:
+    """Not a link to a tag or an author (HTML §4.6.7)."""
+    return not {"tag", "author"} & set((node.attrs.get("rel") or "").lower().split()[:10])
 
 
 def _longest(texts: Iterable[str], title: str, label: str) -> str:

@@ -142,6 +142,7 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "has short titles": (title < 15, 0.5),
         "has bare titles of many sections": (bare and not section, 0.4),
         "has bare titles that are no headlines": (unknown and title < 25, 0.4),
+        "has blocks unlike one another": (not bare and not _usual_marks(one), 0.3),
         "is two that do not both tell something": (count == 2 and not all(map(_telling, items)), 0.1),
     }
     return {name: factor for name, (holds, factor) in checks.items() if holds}
@@ -245,13 +246,17 @@ def _follows_story(outline: Outline, one: Judged) -> bool:
 
 def _drop_strangers(one: Judged) -> None:
     """Blocks in between that lack all that two thirds of the others have (a pager, an advertisement) are no items."""
-    marks = {url: _marks(item, one.group.blocks[one.places[url]]) for url, item in one.items.items()}
-    usual = Counter(mark for found in marks.values() for mark in found)
-    common = {mark for mark, times in usual.items() if times * 3 >= 2 * len(marks)}
-    for url, found in marks.items():
-        if common and not common & found:
+    common = _usual_marks(one)
+    for url, item in list(one.items.items()):
+        if common and not common & _marks(item, one.group.blocks[one.places[url]]):
             del one.items[url], one.places[url]
             one.left_out += 1
+
+
+def _usual_marks(one: Judged) -> set[str]:
+    """What two thirds of the items have: a date, a teaser, a heading."""
+    usual = Counter(mark for url, item in one.items.items() for mark in _marks(item, one.group.blocks[one.places[url]]))
+    return {mark for mark, times in usual.items() if times * 3 >= 2 * len(one.items)}
 
 
 def _marks(item: ParsedItem, block: Block) -> set[str]:
