@@ -139,7 +139,6 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "follows a story": (_follows_story(outline, one), 0.5 if below else 0.05),
         "names prices": (_share(one, lambda block: bool(PRICE.search(_text(block)))) >= 0.5, 0.1),
         "leads to other sites": (_strangers(items, page.url) * 2 > count, 0.3 if bare else 0.8),
-        "has short titles": (title < 15, 0.5),
         "has bare titles of many sections": (bare and not section, 0.4),
         "has bare titles that are no headlines": (unknown and title < 25, 0.4),
         "has blocks unlike one another": (not bare and not _usual_marks(one), 0.3),

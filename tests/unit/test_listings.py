@@ -130,6 +130,24 @@ def test_what_stands_beside_the_news_is_no_news_without_it_either(name: str) -> 
         read(f"<body>{BESIDE[name]}</body>", url="https://www.example.org/")
 
 
+TEASER = "Een teaser van enige lengte over wat er is gebeurd."
+NO_NEWS = {
+    "cards in a sidebar": "<div class=sidebar>" + many("<div class=k><h3><a href='/b/#'>Kop #</a></h3>3 mei 2026</div>") + "</div>",
+    "related stories with date and teaser": "<h2>Lees ook</h2>"
+    + many(f"<div class=k><h3><a href='/b/#'>Een verhaal</a></h3><span>3 mei 2026</span><p>{TEASER}</p></div>"),
+    "an agenda that is not called so": many("<div class=k><h3><a href='/b/#'>Samen zingen</a></h3><span># maart 2027</span></div>"),
+    "headlines of many sections": many("<li><a href='/s#/x'>Een lange tekst over dit onderdeel</a></li>"),
+    "a story's parts": f"<div><p>{TEASER} <a href='/x/a'>Foto bij het hele bericht</a></p></div>"
+    "<div><time datetime='2026-05-03'>3 mei 2026</time> <a href='/y/b'>Interviews</a></div>",
+}
+
+
+@pytest.mark.parametrize("name", NO_NEWS)
+def test_what_only_looks_like_news_is_not_taken_for_it(name: str) -> None:
+    with pytest.raises(ReadError, match="no list of news"):
+        read(f"<body>{NO_NEWS[name]}</body>", url="https://www.example.org/")
+
+
 def test_the_months_of_an_archive_are_one_listing() -> None:
     months = [
         f"<h2>{name}</h2><div class=m>{article(i)}{article(i + 10)}</div>" for i, name in ((1, "Mei 2026"), (2, "April 2026"))
