@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser
@@ -39,11 +38,11 @@ def facts_of(tree: LexborHTMLParser) -> Facts:
     )
 
 
-def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], facts: Facts) -> tuple[str, str]:
-    """The reason in a clause ("it asks for a password"), and a fix."""
+def explain(tree: LexborHTMLParser, outline: Outline, facts: Facts, ahead: int) -> tuple[str, str]:
+    """The reason in a clause ("it asks for a password"), and a fix. ``ahead``: how many blocks bear a date to come."""
     if wall := wall_of(tree, facts):
         return wall
-    own = [group for group in groups if not group.aside]
+    own = [group for group in outline.groups if not group.aside]
     text = squeeze(tree.body.text() if tree.body else "")
     if len(text) < 300 and (facts.shell or facts.scripts) and not _says_anything(outline):
         return "the page is built in the browser by scripts and holds no text of its own", _ELSEWHERE
@@ -51,7 +50,9 @@ def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], f
         return "it looks like a single article", f"Give the address of the page that lists such articles. {_NAME}"
     if any(_headed_without_link(group) for group in own):
         return "its repeated blocks have no addresses of their own", f"An item needs a link to its own page. {_ELSEWHERE}"
-    if not groups:
+    if ahead >= 2:
+        return "what repeats on it is an agenda: the dates are still to come", f"Give the address of the news. {_NAME}"
+    if not outline.groups:
         return "nothing on it repeats", f"Give the address of a page that lists news. {_NAME}"
     return "all that repeats on it reads like navigation", f"Give the address of a page that lists news. {_NAME}"
 

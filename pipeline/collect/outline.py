@@ -39,6 +39,7 @@ _SIDE_NAME = re.compile(
 )
 _ROLES = frozenset(("navigation", "contentinfo", "complementary", "search", "dialog", "banner", "alertdialog", "menu", "menubar"))
 MAX_BLOCKS = 1_000
+MAX_ELEMENTS = 60_000
 _MAX_RUN = 40
 
 
@@ -57,7 +58,10 @@ class Group:
 
 
 class Outline:
-    """Elements of a body in document order: ``nodes[i]`` holds ``nodes[i + 1 : ends[i]]``; ``parents[i]`` contains it."""
+    """Elements of a body in document order: ``nodes[i]`` holds ``nodes[i + 1 : ends[i]]``; ``parents[i]`` contains it.
+
+    ``cut``: the page has more than 60,000 elements, and the rest is not in it (each costs about 1 kB here).
+    """
 
     def __init__(self, body: LexborNode) -> None:
         self.nodes: list[LexborNode] = []
@@ -67,12 +71,13 @@ class Outline:
         self._names: list[tuple[str, ...]] = []
         self._where: dict[int, int] = {}
         self._texts: dict[int, str] = {}
+        self.cut = False
         self._walk(body)
         self._headings = [at for at, node in enumerate(self.nodes) if node.tag in _HEADING_TAGS]
 
     def _walk(self, body: LexborNode) -> None:
         waiting = [(body, -1, False)]
-        while waiting:
+        while waiting and len(self.nodes) < MAX_ELEMENTS:
             node, parent, sectioned = waiting.pop()
             at = len(self.nodes)
             self.nodes.append(node)
@@ -83,6 +88,7 @@ class Outline:
             inner = sectioned or node.tag in ("main", "article", "section")
             children = [child for child in node.iter() if child.is_element_node and child.tag not in _SKIPPED]
             waiting.extend((child, at, inner) for child in reversed(children))
+        self.cut = bool(waiting)
         self.ends = [at + 1 for at in range(len(self.nodes))]
         for at in range(len(self.nodes) - 1, 0, -1):
             self.ends[self.parents[at]] = max(self.ends[self.parents[at]], self.ends[at])

@@ -15,7 +15,7 @@ from pipeline.collect.block import About, Block, BlockReader
 from pipeline.collect.listing import Page, find_listing, unique
 from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse
 from pipeline.collect.no_listing import Facts, explain, facts_of, wall_of
-from pipeline.collect.outline import MAX_BLOCKS, Outline
+from pipeline.collect.outline import MAX_BLOCKS, MAX_ELEMENTS, Outline
 from pipeline.collect.pages import links_of, next_page
 from pipeline.config import PageSettings
 from pipeline.errors import ReadError
@@ -83,11 +83,13 @@ class _Document:
         if self.tree.body is None:
             raise ReadError(self.about.url, "no list of news was found on the page: it is empty", fix="Look at it in a browser.")
         outline = Outline(self.tree.body)
+        if outline.cut:
+            self.remarks.append(f"only the first {MAX_ELEMENTS:,} elements of the page were looked at")
         reader = self._reader(self.page)
         listing = find_listing(outline, Page(self.about.url, reader.ahead), reader.read)
         if listing is None or (listing.weak and wall_of(self.tree, self._facts)):
             self._name_unmatched([block for group in outline.groups[:20] for block in group.blocks[:20]])
-            raise self._no_listing(outline)
+            raise self._no_listing(outline, len(reader.ahead))
         self._name_unmatched(listing.blocks)
         if listing.left_out:
             self.remarks.append(f"{listing.left_out} blocks between the items were left out: they are of another kind")
@@ -98,8 +100,8 @@ class _Document:
     def _reader(self, page: PageSettings) -> BlockReader:
         return BlockReader(page, self.about, self._zone, self._now)
 
-    def _no_listing(self, outline: Outline) -> ReadError:
-        reason, fix = explain(self.tree, outline, outline.groups, self._facts)
+    def _no_listing(self, outline: Outline, ahead: int) -> ReadError:
+        reason, fix = explain(self.tree, outline, self._facts, ahead)
         feed = linked_feed(self.tree, self.about.url)
         fix = f"The page names a feed: use {feed} instead." if feed else fix
         return ReadError(self.about.url, "; ".join((f"no list of news was found on the page: {reason}", *self.remarks)), fix=fix)

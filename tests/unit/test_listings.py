@@ -135,7 +135,9 @@ NO_NEWS = {
     "cards in a sidebar": "<div class=sidebar>" + many("<div class=k><h3><a href='/b/#'>Kop #</a></h3>3 mei 2026</div>") + "</div>",
     "related stories with date and teaser": "<h2>Lees ook</h2>"
     + many(f"<div class=k><h3><a href='/b/#'>Een verhaal</a></h3><span>3 mei 2026</span><p>{TEASER}</p></div>"),
-    "an agenda that is not called so": many("<div class=k><h3><a href='/b/#'>Samen zingen</a></h3><span># maart 2027</span></div>"),
+    "an agenda that is not called so": many(
+        "<div class=k><h3><a href='/b/#'>Samen zingen</a></h3># maart 2027<p>" + TEASER + "</p></div>"
+    ),
     "headlines of many sections": many("<li><a href='/s#/x'>Een lange tekst over dit onderdeel</a></li>"),
     "a story's parts": f"<div><p>{TEASER} <a href='/x/a'>Foto bij het hele bericht</a></p></div>"
     "<div><time datetime='2026-05-03'>3 mei 2026</time> <a href='/y/b'>Interviews</a></div>",
@@ -146,6 +148,17 @@ NO_NEWS = {
 def test_what_only_looks_like_news_is_not_taken_for_it(name: str) -> None:
     with pytest.raises(ReadError, match="no list of news"):
         read(f"<body>{NO_NEWS[name]}</body>", url="https://www.example.org/")
+
+
+def test_an_agenda_is_said_to_be_one() -> None:
+    with pytest.raises(ReadError, match="an agenda: the dates are still to come"):
+        read(f"<body>{NO_NEWS['an agenda that is not called so']}</body>", url="https://www.example.org/")
+
+
+def test_a_page_of_too_many_elements_says_that_the_rest_was_not_looked_at() -> None:
+    found = read(f"<body>{NEWS}{'<hr>' * 61_000}</body>")
+    assert [item.title for item in found.items] == TITLES
+    assert found.skipped == ("only the first 60,000 elements of the page were looked at",)
 
 
 def test_the_months_of_an_archive_are_one_listing() -> None:
