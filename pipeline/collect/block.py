@@ -215,7 +215,8 @@ class BlockReader:
             stamp, text = squeeze(node.attrs.get("datetime") or "")[:60], _spaced(node)
             if node.mem_id not in inside and (self._read(stamp, ahead=True) or (len(text) <= 60 and self._read(text, ahead=True))):
                 return True
-        return False
+        loose = squeeze(" ".join(block.loose_texts()))
+        return len(loose) <= 60 and self._read(loose, ahead=True) is not None
 
     def _read(self, text: str, *, ahead: bool = False) -> ReadDate | None:
         """Most texts of a page recur in several groups, so each is read once."""
