@@ -158,7 +158,7 @@ class BlockReader:
             inner = chosen.css_first("a[href]") if chosen is not None and chosen.tag != "a" else chosen
             return (self.address(inner), inner) if inner is not None else ("", None)
         if block.tag == "a":
-            return self.address(block.nodes[0]), block.nodes[0]
+            return self.address(block.nodes[0]) if _may_lead(block.nodes[0]) else "", block.nodes[0]
         links = [(address, node) for node in block.css("a[href]")[:100] if (address := self.address(node))]
         if heading is not None:
             near = [node for node in (*heading.css("a[href]"), *_parents(heading, block)) if node.tag == "a"]

@@ -140,7 +140,7 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "names prices": (_share(one, lambda block: bool(PRICE.search(_text(block)))) >= 0.5, 0.1),
         "leads to other sites": (_strangers(items, page.url) * 2 > count, 0.3 if bare else 0.8),
         "has bare titles of many sections": (bare and not section, 0.4),
-        "has bare titles that are no headlines": (unknown and title < 25, 0.4),
+        "has bare titles that are no headlines": (bare and title < (25 if unknown else 15), 0.4),
         "has blocks unlike one another": (not bare and not _usual_marks(one), 0.3),
         "is two that do not both tell something": (count == 2 and not all(map(_telling, items)), 0.1),
     }

@@ -139,6 +139,10 @@ NO_NEWS = {
         "<div class=k><h3><a href='/b/#'>Samen zingen</a></h3># maart 2027<p>" + TEASER + "</p></div>"
     ),
     "headlines of many sections": many("<li><a href='/s#/x'>Een lange tekst over dit onderdeel</a></li>"),
+    "tags below a story called news": "<h1>Nieuws 22 mei</h1><p>"
+    + many("<a rel=tag href='/tag/#'>over het onderwijs #</a>")
+    + "</p>",
+    "names below a heading called news": "<h1>Nieuws 22 mei</h1><p>" + many("<a href='/wie/#'>Jan de Wit #</a>") + "</p>",
     "a story's parts": f"<div><p>{TEASER} <a href='/x/a'>Foto bij het hele bericht</a></p></div>"
     "<div><time datetime='2026-05-03'>3 mei 2026</time> <a href='/y/b'>Interviews</a></div>",
 }
