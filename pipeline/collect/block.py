@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import islice
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -18,10 +18,8 @@ from pipeline.collect.dates import is_plausible, languages_for, read_date, read_
 from pipeline.collect.images import picture_of
 from pipeline.collect.markup import absolute_url, squeeze
 from pipeline.collect.phrases import NO_KICKER, READ_MORE_LINK
+from pipeline.config import PageSettings
 from pipeline.models import Image, ParsedItem, ReadDate
-
-if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
-    from pipeline.config import PageSettings
 
 MAX_BLOCK_TEXT = 30_000
 HEADINGS = "h1,h2,h3,h4,h5,h6,[role=heading]"
@@ -36,6 +34,7 @@ _TEASER_NAMES = (
 _PICTURES = "img,[style*=background],[data-bg],[data-background-image]"
 _INLINE = frozenset(("a", "abbr", "b", "em", "i", "mark", "small", "span", "strong", "sub", "sup", "time", "u"))
 _MAX_LABEL = 80
+_MAX_ELEMENTS = 2_000
 _MAX_LEAVES = 200
 _MAX_READ = 20_000
 _YEARS_AHEAD = timedelta(days=1_100)
@@ -50,15 +49,19 @@ class Block:
         self.tag = nodes[0].tag if len(nodes) == 1 else ""
 
     def css(self, selector: str) -> list[LexborNode]:
+        """All matches in the block, its own nodes included."""
         return [found for node in self.nodes if node.is_element_node for found in node.css(selector)]
 
     def css_first(self, selector: str) -> LexborNode | None:
+        """The first match in the block, if any."""
         return next((found for node in self.nodes if node.is_element_node and (found := node.css_first(selector))), None)
 
     def length(self) -> int:
+        """How many letters of text the block holds."""
         return sum(len(node.text()) for node in self.nodes)
 
     def elements(self) -> Iterator[LexborNode]:
+        """Every element in document order."""
         for node in self.nodes:
             if node.is_element_node:
                 yield from (inner for inner in node.traverse(include_text=False) if inner.is_element_node)
@@ -101,7 +104,7 @@ class BlockReader:
 
     def read(self, block: Block) -> ParsedItem | None:
         """None for a block without a title or an address of its own."""
-        if block.length() > MAX_BLOCK_TEXT:
+        if block.length() > MAX_BLOCK_TEXT or sum(1 for _ in islice(block.elements(), _MAX_ELEMENTS + 1)) > _MAX_ELEMENTS:
             return None
         heading = self._heading(block)
         url, link = self._link(block, heading)
@@ -155,13 +158,13 @@ class BlockReader:
             inner = chosen.css_first("a[href]") if chosen is not None and chosen.tag != "a" else chosen
             return (self.address(inner), inner) if inner is not None else ("", None)
         if block.tag == "a":
-            return self.address(block.nodes[0]), block.nodes[0]
+            return self.address(block.nodes[0]) if _may_lead(block.nodes[0]) else "", block.nodes[0]
         links = [(address, node) for node in block.css("a[href]")[:100] if (address := self.address(node))]
         if heading is not None:
             near = [node for node in (*heading.css("a[href]"), *_parents(heading, block)) if node.tag == "a"]
             own = next((address for node in near if (address := self.address(node))), "")
             return own or _overlay(links, _words(heading)) or _most_linked(links), None
-        titled = [(address, node) for address, node in links if self._may_be_title(_name(node))]
+        titled = [(address, node) for address, node in links if _may_lead(node) and self._may_be_title(_name(node))]
         return max(titled, key=lambda pair: len(_name(pair[1])), default=("", None))
 
     def address(self, node: LexborNode) -> str:
@@ -212,7 +215,8 @@ class BlockReader:
             stamp, text = squeeze(node.attrs.get("datetime") or "")[:60], _spaced(node)
             if node.mem_id not in inside and (self._read(stamp, ahead=True) or (len(text) <= 60 and self._read(text, ahead=True))):
                 return True
-        return False
+        loose = squeeze(" ".join(block.loose_texts()))
+        return len(loose) <= 60 and self._read(loose, ahead=True) is not None
 
     def _read(self, text: str, *, ahead: bool = False) -> ReadDate | None:
         """Most texts of a page recur in several groups, so each is read once."""
@@ -282,6 +286,11 @@ def _name(node: LexborNode) -> str:
         return text
     picture = node.css_first("img[alt]")
     return squeeze(picture.attrs.get("alt") or "") if picture is not None else ""
+
+
+def _may_lead(node: LexborNode) -> bool:
+    """Not a link to a tag or an author (HTML §4.6.7)."""
+    return not {"tag", "author"} & set((node.attrs.get("rel") or "").lower().split()[:10])
 
 
 def _longest(texts: Iterable[str], title: str, label: str) -> str:
@@ -360,9 +369,9 @@ def _leaves(block: Block) -> Iterator[LexborNode]:
     for count, node in enumerate(block.elements()):
         if count >= _MAX_LEAVES:
             break
-        if node.tag not in ("p", "h1", "h2", "h3") and 6 <= len(node.text()) <= 4 * _MAX_LABEL:
-            if node.mem_id not in block.ids or len(block.nodes) > 1:
-                yield from (leaf for leaf in (node,) if 6 <= len(_spaced(leaf)) <= _MAX_LABEL)
+        short = node.tag not in ("p", "h1", "h2", "h3") and 6 <= len(node.text()) <= 4 * _MAX_LABEL
+        if short and (node.mem_id not in block.ids or len(block.nodes) > 1) and 6 <= len(_spaced(node)) <= _MAX_LABEL:
+            yield node
     for node in block.css("p")[:20]:
         if 6 <= len(_words(node)) <= 40:
             yield node

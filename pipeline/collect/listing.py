@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from pipeline.collect.block import HEADINGS, Block
@@ -19,10 +20,11 @@ from pipeline.collect.outline import Group, Outline
 from pipeline.collect.phrases import NEWS_WORD, OTHER_WORD, PRICE, RELATED_WORD
 from pipeline.models import ParsedItem
 
-_MAX_BLOCKS = 1_000
 _MAX_GROUPS = 30
 _ENOUGH = 1.0
 _LONG_TEASER = 40
+
+_PAGE_FILE = re.compile(r"(?:/(?:page|pagina|seite)/\d{1,5}|/(?:index|default)\.\w{1,5}|\.\w{3,5})?/?$")
 
 ReadBlock = Callable[[Block], ParsedItem | None]
 
@@ -35,6 +37,7 @@ class Listing:
     items: tuple[ParsedItem, ...]
     blocks: tuple[Block, ...] = ()
     left_out: int = 0
+    beyond: int = 0
 
     @property
     def weak(self) -> bool:
@@ -62,7 +65,9 @@ class Judged:
 
     @property
     def score(self) -> float:
-        return self.each * len(self.items) * (len(self.items) / max(1, len(self.group.blocks))) ** 0.5
+        """What the group is worth: the more items the better, unless they are few among many blocks."""
+        share: float = (len(self.items) / max(1, len(self.group.blocks))) ** 0.5
+        return self.each * len(self.items) * share
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Page:
 
 def find_listing(outline: Outline, page: Page, read_block: ReadBlock) -> Listing | None:
     """The best group together with those that lead to the same section of the site, or None where nothing is like news."""
-    groups = sorted(outline.groups(), key=_promise, reverse=True)[:_MAX_GROUPS]
+    groups = sorted(outline.groups, key=_promise, reverse=True)[:_MAX_GROUPS]
     judged = [found for group in groups for part in _parts(outline, group) if (found := judge(outline, page, part, read_block))]
     _mark_wholes(judged)
     accepted = [one for one in judged if one.each >= _ENOUGH and len(one.items) >= 2]
@@ -83,7 +88,8 @@ def find_listing(outline: Outline, page: Page, read_block: ReadBlock) -> Listing
     if best is None:
         return _single(outline, page, read_block)
     chosen = _joined(best, [one for one in accepted if one is not best])
-    return Listing(best.group.shape, _with_lead(outline, page, chosen, read_block), tuple(best.group.blocks), best.left_out)
+    items = _with_lead(outline, chosen, read_block)
+    return Listing(best.group.shape, items, tuple(best.group.blocks), best.left_out, best.group.beyond)
 
 
 def unique(items: Iterable[ParsedItem | None]) -> tuple[ParsedItem, ...]:
@@ -98,7 +104,7 @@ def unique(items: Iterable[ParsedItem | None]) -> tuple[ParsedItem, ...]:
 def judge(outline: Outline, page: Page, group: Group, read_block: ReadBlock) -> Judged | None:
     """A group read and weighed; None where fewer than two of its blocks can be read."""
     one = Judged(group, {}, {})
-    for number, block in enumerate(group.blocks[:_MAX_BLOCKS]):
+    for number, block in enumerate(group.blocks):
         item = read_block(block)
         if item is not None and item.url not in one.items:
             one.items[item.url] = item
@@ -122,7 +128,7 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
     below = _below(one.items, page.url)
     title = sum(len(item.title) for item in items) / count
     about = max((said, around, path), key=abs)
-    unknown = bare and about <= 0 and not below
+    unknown = bare and about <= 0 and not below and (about < 0 or kind_of(urlsplit(page.url).path.replace("/", " ")) <= 0)
     checks = {
         "stands aside": (one.group.aside, 0.1),
         "is not called news": (said < 0 or (said == 0 and (around < 0 or path < 0)), 0.25),
@@ -130,13 +136,13 @@ def features(outline: Outline, page: Page, one: Judged) -> dict[str, float]:
         "is called news": (about > 0, 1.5),
         "leads below this page": (below, 1.5),
         "has dates to come": (sum(item.url in page.ahead for item in items) * 3 >= count, 0.2),
-        "follows a story": (_follows_story(outline, one), 0.2),
+        "follows a story": (_follows_story(outline, one), 0.5 if below else 0.05),
         "names prices": (_share(one, lambda block: bool(PRICE.search(_text(block)))) >= 0.5, 0.1),
         "leads to other sites": (_strangers(items, page.url) * 2 > count, 0.3 if bare else 0.8),
-        "has short titles": (title < 15, 0.5),
         "has bare titles of many sections": (bare and not section, 0.4),
-        "has bare titles that are no headlines": (unknown and title < 25, 0.4),
-        "is two bare titles": (count == 2 and bare, 0.4),
+        "has bare titles that are no headlines": (bare and title < (25 if unknown else 15), 0.4),
+        "has blocks unlike one another": (not bare and not _usual_marks(one), 0.3),
+        "is two that do not both tell something": (count == 2 and not all(map(_telling, items)), 0.1),
     }
     return {name: factor for name, (holds, factor) in checks.items() if holds}
 
@@ -206,9 +212,7 @@ def _telling(item: ParsedItem) -> bool:
 
 def _below(urls: Iterable[str], page_url: str) -> bool:
     """Whether items lie below the page itself: /nieuws/x under /nieuws/, /nieuws/page/2 or /nieuws/index.html."""
-    here = re.sub(
-        r"(?:/(?:page|pagina|seite)/\d{1,5}|/(?:index|default)\.\w{1,5}|\.\w{3,5})?/?$", "", urlsplit(page_url).path[:2_000]
-    )
+    here = _PAGE_FILE.sub("", urlsplit(page_url).path[:2_000])
     inside = [urlsplit(url).path.startswith(f"{here}/") for url in urls]
     return len(here) > 1 and sum(inside) >= 0.75 * len(inside)
 
@@ -232,7 +236,7 @@ def _follows_story(outline: Outline, one: Judged) -> bool:
     start = one.group.spans[min(one.places.values())][0]
     before = 0
     for at in range(start):
-        if outline.nodes[at].tag == "p" and not outline.aside[at] and outline.nodes[at].css_first("a[href]") is None:
+        if outline.nodes[at].tag in ("p", "li") and not outline.aside[at] and outline.nodes[at].css_first("a[href]") is None:
             length = len(outline.nodes[at].text())
             before += length if length >= 80 else 0
     within = sum(len(item.title) + len(item.summary) for item in one.items.values())
@@ -241,13 +245,17 @@ def _follows_story(outline: Outline, one: Judged) -> bool:
 
 def _drop_strangers(one: Judged) -> None:
     """Blocks in between that lack all that two thirds of the others have (a pager, an advertisement) are no items."""
-    marks = {url: _marks(item, one.group.blocks[one.places[url]]) for url, item in one.items.items()}
-    usual = Counter(mark for found in marks.values() for mark in found)
-    common = {mark for mark, times in usual.items() if times * 3 >= 2 * len(marks)}
-    for url, found in marks.items():
-        if common and not common & found:
+    common = _usual_marks(one)
+    for url, item in list(one.items.items()):
+        if common and not common & _marks(item, one.group.blocks[one.places[url]]):
             del one.items[url], one.places[url]
             one.left_out += 1
+
+
+def _usual_marks(one: Judged) -> set[str]:
+    """What two thirds of the items have: a date, a teaser, a heading."""
+    usual = Counter(mark for url, item in one.items.items() for mark in _marks(item, one.group.blocks[one.places[url]]))
+    return {mark for mark, times in usual.items() if times * 3 >= 2 * len(one.items)}
 
 
 def _marks(item: ParsedItem, block: Block) -> set[str]:
@@ -271,16 +279,18 @@ def _promise(group: Group) -> tuple[bool, float]:
 def _parts(outline: Outline, group: Group) -> list[Group]:
     """A group cut by what the headings above its blocks say: an agenda of the same markup is another listing."""
     kinds: dict[int, list[int]] = {}
-    numbers = range(min(len(group.blocks), _MAX_BLOCKS))
+    numbers = range(len(group.blocks))
     for number, text in zip(numbers, outline.introductions(group, numbers), strict=True):
         kinds.setdefault(kind_of(text), []).append(number)
     if len(kinds) < 2:
         return [group]
-    parts = [
-        Group(group.shape, [group.blocks[number] for number in numbers], [group.spans[number] for number in numbers], group.aside)
-        for numbers in kinds.values()
-    ]
+    parts = [_picked(group, numbers) for numbers in kinds.values()]
     return [part for part in parts if len(part.blocks) >= 2]
+
+
+def _picked(group: Group, numbers: Sequence[int]) -> Group:
+    blocks, spans = [group.blocks[number] for number in numbers], [group.spans[number] for number in numbers]
+    return Group(group.shape, blocks, spans, group.aside, group.beyond)
 
 
 def _joined(best: Judged, others: Iterable[Judged]) -> dict[int, ParsedItem]:
@@ -308,10 +318,10 @@ def _overlap(one: Judged, other: Judged) -> bool:
 
 def _nested(mine: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> bool:
     edges = sorted([*mine, *spans])
-    return any(first[1] > second[0] for first, second in zip(edges, edges[1:], strict=False))
+    return any(first[1] > second[0] for first, second in pairwise(edges))
 
 
-def _with_lead(outline: Outline, page: Page, found: dict[int, ParsedItem], read_block: ReadBlock) -> tuple[ParsedItem, ...]:
+def _with_lead(outline: Outline, found: dict[int, ParsedItem], read_block: ReadBlock) -> tuple[ParsedItem, ...]:
     """The items, with the one that stands alone above them in a block of its own ("featured"), if it is in their section."""
     known = {item.url for item in found.values()}
     section = section_of(known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser
@@ -29,6 +28,7 @@ class Facts:
 
 
 def facts_of(tree: LexborHTMLParser) -> Facts:
+    """Counts them; call it before anything is taken out."""
     buttons = tuple(squeeze(node.text()[:200]) for node in tree.css("button, input[type=submit], a[role=button]")[:50])
     return Facts(
         scripts=len(tree.css("script")),
@@ -38,19 +38,21 @@ def facts_of(tree: LexborHTMLParser) -> Facts:
     )
 
 
-def explain(tree: LexborHTMLParser, outline: Outline, groups: Sequence[Group], facts: Facts) -> tuple[str, str]:
-    """The reason in a clause ("it asks for a password"), and a fix."""
+def explain(tree: LexborHTMLParser, outline: Outline, facts: Facts, ahead: int) -> tuple[str, str]:
+    """The reason in a clause ("it asks for a password"), and a fix. ``ahead``: how many blocks bear a date to come."""
     if wall := wall_of(tree, facts):
         return wall
-    own = [group for group in groups if not group.aside]
+    own = [group for group in outline.groups if not group.aside]
     text = squeeze(tree.body.text() if tree.body else "")
-    if len(text) < 300 and (facts.shell or facts.scripts) and not outline_links(outline):
+    if len(text) < 300 and (facts.shell or facts.scripts) and not _says_anything(outline):
         return "the page is built in the browser by scripts and holds no text of its own", _ELSEWHERE
-    if _story(outline) >= 500:
+    if _story(outline) >= 300:
         return "it looks like a single article", f"Give the address of the page that lists such articles. {_NAME}"
     if any(_headed_without_link(group) for group in own):
         return "its repeated blocks have no addresses of their own", f"An item needs a link to its own page. {_ELSEWHERE}"
-    if not groups:
+    if ahead >= 2:
+        return "what repeats on it is an agenda: the dates are still to come", f"Give the address of the news. {_NAME}"
+    if not outline.groups:
         return "nothing on it repeats", f"Give the address of a page that lists news. {_NAME}"
     return "all that repeats on it reads like navigation", f"Give the address of a page that lists news. {_NAME}"
 
@@ -65,9 +67,10 @@ def wall_of(tree: LexborHTMLParser, facts: Facts) -> tuple[str, str] | None:
     return None
 
 
-def outline_links(outline: Outline) -> int:
-    """How many links stand outside navigation, footers and the like."""
-    return sum(node.tag == "a" and not outline.aside[at] for at, node in enumerate(outline.nodes))
+def _says_anything(outline: Outline) -> bool:
+    """Whether a link or a heading stands outside navigation, footers and the like."""
+    told = ("a", "h1", "h2", "h3")
+    return any(node.tag in told and not outline.aside[at] for at, node in enumerate(outline.nodes))
 
 
 def _is_cookie_wall(tree: LexborHTMLParser, text: str, facts: Facts) -> bool:
@@ -86,7 +89,5 @@ def _story(outline: Outline) -> int:
 
 def _headed_without_link(group: Group) -> bool:
     first = group.blocks[:20]
-    headed = sum(
-        block.css_first(HEADINGS) is not None and block.css_first("a[href]") is None and block.tag != "a" for block in first
-    )
-    return headed * 2 > len(first)
+    bare = [block for block in first if block.tag != "a" and block.css_first("a[href]") is None]
+    return 2 * sum(block.css_first(HEADINGS) is not None for block in bare) > len(first)

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from selectolax.lexbor import LexborNode
 
@@ -25,7 +26,7 @@ _STARTS = frozenset(("h2", "h3", "h4", "h5", "h6", "dt"))
 _ASIDE = frozenset(("nav", "footer", "aside", "dialog"))
 # A class that differs from item to item (post-26, category-nieuws, has-post-thumbnail, odd) says nothing about the shape.
 _OF_ONE_ITEM = re.compile(
-    r".*?\d++|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
+    r".*\d|(?:post|category|tag|format|status|type|author|has|is|term|topic|lang|no|with)-.*|odd|even|first|last|sticky"
     r"|active|current|featured|promoted|highlight(?:ed)?|new",
     re.IGNORECASE,
 )
@@ -37,21 +38,30 @@ _SIDE_NAME = re.compile(
     re.IGNORECASE,
 )
 _ROLES = frozenset(("navigation", "contentinfo", "complementary", "search", "dialog", "banner", "alertdialog", "menu", "menubar"))
+MAX_BLOCKS = 1_000
+MAX_ELEMENTS = 60_000
 _MAX_RUN = 40
 
 
 @dataclass(slots=True)
 class Group:
-    """Blocks of one shape in one place, with their positions; ``aside`` where they sit in a navigation, sidebar or the like."""
+    """Blocks of one shape in one place, with their positions; ``aside`` where they sit in a navigation, sidebar or the like.
+
+    ``beyond``: how many more there are than the 1,000 that are kept.
+    """
 
     shape: str
     blocks: list[Block]
     spans: list[tuple[int, int]]
     aside: bool
+    beyond: int = 0
 
 
 class Outline:
-    """Elements of a body in document order: ``nodes[i]`` holds ``nodes[i + 1 : ends[i]]``; ``parents[i]`` contains it."""
+    """Elements of a body in document order: ``nodes[i]`` holds ``nodes[i + 1 : ends[i]]``; ``parents[i]`` contains it.
+
+    ``cut``: the page has more than 60,000 elements, and the rest is not in it (each costs about 1 kB here).
+    """
 
     def __init__(self, body: LexborNode) -> None:
         self.nodes: list[LexborNode] = []
@@ -60,12 +70,14 @@ class Outline:
         self.aside: list[bool] = []
         self._names: list[tuple[str, ...]] = []
         self._where: dict[int, int] = {}
+        self._texts: dict[int, str] = {}
+        self.cut = False
         self._walk(body)
         self._headings = [at for at, node in enumerate(self.nodes) if node.tag in _HEADING_TAGS]
 
     def _walk(self, body: LexborNode) -> None:
         waiting = [(body, -1, False)]
-        while waiting:
+        while waiting and len(self.nodes) < MAX_ELEMENTS:
             node, parent, sectioned = waiting.pop()
             at = len(self.nodes)
             self.nodes.append(node)
@@ -76,10 +88,12 @@ class Outline:
             inner = sectioned or node.tag in ("main", "article", "section")
             children = [child for child in node.iter() if child.is_element_node and child.tag not in _SKIPPED]
             waiting.extend((child, at, inner) for child in reversed(children))
+        self.cut = bool(waiting)
         self.ends = [at + 1 for at in range(len(self.nodes))]
         for at in range(len(self.nodes) - 1, 0, -1):
             self.ends[self.parents[at]] = max(self.ends[self.parents[at]], self.ends[at])
 
+    @cached_property
     def groups(self) -> list[Group]:
         """Everything that repeats: elements of one shape in one place, and runs of siblings without a wrapper."""
         places = self._places()
@@ -91,8 +105,10 @@ class Outline:
         for (_place, tag, aside), members in buckets.items():
             if len(members) >= 2:
                 for label, group in self._by_shared_class(members).items():
-                    spans = [(at, self.ends[at]) for at in group]
-                    found.append(Group(f"{tag}.{label}" if label else tag, [Block(self.nodes[at]) for at in group], spans, aside))
+                    kept = group[:MAX_BLOCKS] if len(group) >= 2 else []
+                    spans = [(at, self.ends[at]) for at in kept]
+                    blocks = [Block(self.nodes[at]) for at in kept]
+                    found.append(Group(f"{tag}.{label}" if label else tag, blocks, spans, aside, len(group) - len(kept)))
         return [group for group in (*found, *self._runs()) if len(group.blocks) >= 2]
 
     def _places(self) -> list[int]:
@@ -126,9 +142,10 @@ class Outline:
                 starts[(self.parents[at], str(node.tag))].append(at)
         for (parent, tag), found in starts.items():
             if len(found) >= 2:
-                runs = _runs_of(self.nodes[parent], tag)
-                spans = [self._span(run) for run in runs]
-                yield Group(f"{tag} and what follows", [Block(*run) for run in runs], spans, self.aside[parent])
+                every = _runs_of(self.nodes[parent], tag)
+                runs = every[:MAX_BLOCKS]
+                blocks, spans = [Block(*run) for run in runs], [self._span(run) for run in runs]
+                yield Group(f"{tag} and what follows", blocks, spans, self.aside[parent], len(every) - len(runs))
 
     def _span(self, run: Sequence[LexborNode]) -> tuple[int, int]:
         known = [self._where[node.mem_id] for node in run if node.mem_id in self._where]
@@ -146,8 +163,13 @@ class Outline:
         for heading in reversed(self._headings[max(0, last - 30) : last + 1]):
             inside = bisect_right(starts, heading) - 1
             if (inside < 0 or heading >= group.spans[inside][1]) and self._reaches(heading) >= group.spans[number][1]:
-                return " ".join(self.nodes[heading].text().split())[:80]
+                return self._text_of(heading)
         return ""
+
+    def _text_of(self, heading: int) -> str:
+        if heading not in self._texts:
+            self._texts[heading] = " ".join(self.nodes[heading].text()[:400].split())[:80]
+        return self._texts[heading]
 
     def _reaches(self, heading: int) -> int:
         """Where the part of the page ends that a heading introduces: it may have a small wrapper of its own."""

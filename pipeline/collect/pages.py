@@ -49,10 +49,16 @@ def _declared(tree: LexborHTMLParser) -> Iterator[LexborNode]:
 
 
 def _named(tree: LexborHTMLParser, url: str, base_url: str) -> Iterator[LexborNode]:
+    seen = 0
     for node in tree.css("a[href]"):
         names = {squeeze(node.text()[:200]), *(squeeze(node.attrs.get(name) or "")[:80] for name in ("aria-label", "title"))}
         called = any(NEXT_PAGE.fullmatch(name) or NEXT_SIGN.fullmatch(name) for name in names if len(name) <= 40)
-        if called and (_in_pager(node) or _number_changed(url, absolute_url(node.attrs.get("href") or "", base_url))):
+        seen += called
+        if (
+            called
+            and seen <= _MAX_NUMBERS
+            and (_in_pager(node) or _number_changed(url, absolute_url(node.attrs.get("href") or "", base_url)))
+        ):
             yield node
 
 
@@ -127,10 +133,6 @@ def _without_number(url: str) -> tuple[str, str, frozenset[str]]:
 
 
 def _last_number(url: str) -> int:
-    found = [
-        number
-        for match in _PAGE_NUMBER.finditer(url)
-        if "chash" not in match[0].lower()
-        for number in _NUMBER.findall(match[0][-8:])
-    ]
+    matches = (match[0] for match in _PAGE_NUMBER.finditer(url))
+    found = [number for text in matches if "chash" not in text.lower() for number in _NUMBER.findall(text[-8:])]
     return int(found[-1]) if found else -1

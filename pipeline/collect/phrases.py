@@ -11,9 +11,10 @@ _READ_MORE = (
 READ_MORE_AT_END = re.compile(rf"(?<![\s»›>→|–-])[\s»›>→|–-]*+(?<!\w)(?=[A-Z])(?i:{_READ_MORE})(?!\w)[\s»›>→….:|-]*+$")
 # "Meer" alone, or "Meer over …": "Meer geld voor scholen" is a headline.
 READ_MORE_LINK = re.compile(
-    rf"(?:(?:{_READ_MORE}|lees het (?:hele )?(?:artikel|bericht)|bekijk (?:meer|bericht|artikel)|read the (?:full )?(?:article|story))"
-    r"(?:\b.{0,120})?"
-    r"|(?:lees|bekijk|read on|more|meer|mehr|lire plus|mehr erfahren)(?: (?:over|about|über|sur|info\w{0,12})\b.{0,120})?[\W_]{0,9})",
+    rf"(?:(?:{_READ_MORE}|lees het (?:hele )?(?:artikel|bericht)|bekijk (?:meer|bericht|artikel)"
+    r"|read the (?:full )?(?:article|story))(?:\b.{0,120})?"
+    r"|(?:lees|bekijk|read on|more|meer|mehr|lire plus|mehr erfahren)"
+    r"(?: (?:over|about|über|sur|info\w{0,12})\b.{0,120})?[\W_]{0,9})",
     re.IGNORECASE,
 )
 # What stands where a kicker may stand and is none: counts of comments and readers, the time that reading takes, "Read more".

@@ -1,14 +1,13 @@
 """An HTML news page as a list of items: by the operator's selectors, and found automatically where they are silent.
 
-page ──▶ item = "…"? ── yes ──▶ its blocks ──────────────┐
-└── no ──▶ listing: groups, scored ──▶ blocks ──▶ block: title, date, teaser … ──▶ items, next page, links
+The way: an ``outline`` of the page gives groups of blocks that repeat, ``listing`` chooses among them, ``block`` reads each
+into an item, ``pages`` finds where the listing goes on; ``no_listing`` says why there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -16,13 +15,11 @@ from pipeline.collect.block import About, Block, BlockReader
 from pipeline.collect.listing import Page, find_listing, unique
 from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse
 from pipeline.collect.no_listing import Facts, explain, facts_of, wall_of
-from pipeline.collect.outline import Outline
+from pipeline.collect.outline import MAX_BLOCKS, MAX_ELEMENTS, Outline
 from pipeline.collect.pages import links_of, next_page
+from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedItem, ParsedSource, SourceKind
-
-if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
-    from pipeline.config import PageSettings
 
 _NOT_TEXT = ("script", "style", "noscript", "template", "svg", "iframe", "button", "select", "textarea")
 _PARTS = ("title", "link", "date", "teaser", "kicker", "image")
@@ -86,21 +83,25 @@ class _Document:
         if self.tree.body is None:
             raise ReadError(self.about.url, "no list of news was found on the page: it is empty", fix="Look at it in a browser.")
         outline = Outline(self.tree.body)
+        if outline.cut:
+            self.remarks.append(f"only the first {MAX_ELEMENTS:,} elements of the page were looked at")
         reader = self._reader(self.page)
         listing = find_listing(outline, Page(self.about.url, reader.ahead), reader.read)
         if listing is None or (listing.weak and wall_of(self.tree, self._facts)):
-            self._name_unmatched([block for group in outline.groups()[:20] for block in group.blocks[:20]])
-            raise self._no_listing(outline)
+            self._name_unmatched([block for group in outline.groups[:20] for block in group.blocks[:20]])
+            raise self._no_listing(outline, len(reader.ahead))
         self._name_unmatched(listing.blocks)
         if listing.left_out:
             self.remarks.append(f"{listing.left_out} blocks between the items were left out: they are of another kind")
+        if listing.beyond:
+            self.remarks.append(f"{listing.beyond} blocks beyond the first {MAX_BLOCKS:,} were not read")
         return f"listing {listing.shape}", listing.items
 
     def _reader(self, page: PageSettings) -> BlockReader:
         return BlockReader(page, self.about, self._zone, self._now)
 
-    def _no_listing(self, outline: Outline) -> ReadError:
-        reason, fix = explain(self.tree, outline, outline.groups(), self._facts)
+    def _no_listing(self, outline: Outline, ahead: int) -> ReadError:
+        reason, fix = explain(self.tree, outline, self._facts, ahead)
         feed = linked_feed(self.tree, self.about.url)
         fix = f"The page names a feed: use {feed} instead." if feed else fix
         return ReadError(self.about.url, "; ".join((f"no list of news was found on the page: {reason}", *self.remarks)), fix=fix)
@@ -109,18 +110,17 @@ class _Document:
         """What there is without the selector, for an operator whose site was redesigned."""
         look = "Look whether the page was redesigned"
         try:
-            rule, items = _Document(
-                self.tree, self.page.model_copy(update={"item": ""}), self.about, self._zone, self._now
-            ).automatic()
+            page = self.page.model_copy(update={"item": ""})
+            rule, items = _Document(self.tree, page, self.about, self._zone, self._now).automatic()
         except ReadError:
             return f"{look}; without it no list is found, either."
         return f'{look}; without it {len(items)} items are found by {rule}, the first is "{items[0].title[:80]}".'
 
     def _name_unmatched(self, blocks: Sequence[Block]) -> None:
         """A remark for each selector of a part that matches in no block, with what is found without it."""
-        for part in _PARTS:
+        for part in (part for part in _PARTS if getattr(self.page, part)):
             selector = getattr(self.page, part)
-            if selector and blocks and not any(block.css_first(selector) for block in blocks):
+            if blocks and not any(block.css_first(selector) for block in blocks):
                 reader = self._reader(self.page.model_copy(update={part: ""}))
                 item = next((item for block in blocks[:20] if (item := reader.read(block))), None)
                 self.remarks.append(f'{part} = "{selector}" matches nothing in any of {len(blocks)} blocks{_found(item, part)}')

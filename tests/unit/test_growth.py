@@ -61,6 +61,10 @@ WHOLE = (
     "_OF_ONE_ITEM",
     "_SIDE_NAME",
     "READ_MORE_LINK",
+    "NO_KICKER",
+    "NEXT_PAGE",
+    "NEXT_SIGN",
+    "_NUMBER",
     "_TRACKING",
     "_NO_TEASER",
     "_CHARSETS",
@@ -206,6 +210,22 @@ DOCUMENTS: dict[str, Callable[[int], str]] = {
     "page of scripts": lambda size: "<script>" + "</script " * (size // 9),
     "page of title ends": lambda size: "<title>" + "</title " * (size // 8),
     "page of tags without end": lambda size: "<html><p" + "<a" * (size // 2),
+    "page of links": lambda size: (
+        "<html><body>" + "".join(f"<li><a href='/n/{i}'>Bericht {i} 3 mei</a></li>" for i in range(size // 40))
+    ),
+    "page of page numbers": lambda size: "<html><body><p>" + "".join(f"<a href='?page={i}'>{i}</a>" for i in range(size // 25)),
+    "page of next links": lambda size: "<html><body><p>" + "".join(f"<a href='/{i}'>Volgende</a>" for i in range(size // 25)),
+    "page of headings": lambda size: "<html><body>" + "<h2>Kop</h2><p><a href='/x'>Meer</a></p>" * (size // 40),
+    "page of lists under headings": lambda size: (
+        "<html><body>" + "<div><h2>a</h2><ul><li><a href=/x>b</a><li>c</ul></div>" * (size // 50)
+    ),
+    "page of empty elements": lambda size: "<html><body>" + ("<div>" * 20 + "<s></s>" * (size // 16) + "</div>" * 20) * 2,
+    "page with one set of pictures": lambda size: (
+        f"<html><body><li><a href=/x>x</a><img srcset='{'/a.jpg 1w,' * (size // 10)}'><li>"
+    ),
+    "page with one background": lambda size: (
+        f"<html><body><li><a href=/x>x</a><b style='{'background:url(' * (size // 15)}'></b><li>"
+    ),
     "page with one class": lambda size: f"<html><body><p class='{'a-' * (size // 2)}'>x",
 }
 
