@@ -23,6 +23,8 @@ from pipeline.models import SourceKind
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MODULES = (
     "collect.bounded_feedparser",
+    "collect.lasting",
+    "collect.likeness",
     "collect.listing",
     "collect.markup",
     "collect.normalise",
@@ -41,6 +43,8 @@ WHOLE = (
     "_SIDE_NAME",
     "READ_MORE_LINK",
     "_TRACKING",
+    "_AMP_PARAMETER",
+    "_RANDOM",
     "_NO_TEASER",
     "_CHARSETS",
     "_ATOMS",
