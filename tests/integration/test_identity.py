@@ -520,7 +520,7 @@ def _remade(lost: Sources, *told: object) -> Sources:
     return fresh
 
 
-def test_a_collect_takes_as_many_statements_for_fifty_items_as_for_five(
+def test_a_collect_of_fifty_items_takes_as_many_statements_as_one_of_five(
     tmp_path: Path, web: WebServer, migrated_file: Path
 ) -> None:
     counts = []
