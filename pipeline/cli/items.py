@@ -1,17 +1,21 @@
-"""``gazet items``: look through what was collected, hold, release and discard."""
+"""``gazet items``: look through what was collected, hold, release, discard, and part what was taken for one."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say
 from pipeline.errors import UsageError
-from pipeline.models import ItemStatus
+from pipeline.models import ItemStatus, PastVersion
+
+if TYPE_CHECKING:
+    from pipeline.store.merges import MergeRecord
 
 app = typer.Typer(
-    help="Look through items; hold, release, discard or omit them.\n\nExample: `gazet items list --status held`",
+    help="Look through items; hold, release, discard, omit or part them.\n\nExample: `gazet items list --status held`",
     no_args_is_help=True,
 )
 ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
@@ -140,3 +144,80 @@ def discard(item: MaybeItem = None, source: SourceOption = "", now: NowOption = 
         say(f"discarded {count(number, 'item')} of {source}")
         return
     say(f"item {item} is {operate.discard(opened, item, clock_of(opened.settings, now)())}")
+
+
+@app.command()
+def unmerge(
+    item: ItemArgument,
+    merge: Annotated[int, typer.Option("--merge", metavar="N", help="Undo this one; needed where there are several.")] = 0,
+    only_list: Annotated[bool, typer.Option("--list", help="Only list what was merged into the item.")] = False,
+    no_mail: Annotated[bool, typer.Option("--no-mail", help="Publish the parted item only.")] = False,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an entry that was taken for this item an item of its own; lists them where there are several.
+
+    Example: `gazet items unmerge 17 --merge 3`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    found = operate.merges_of(opened, item)
+    undoable = [one for one in found if one.undone_at is None]
+    if only_list or (not merge and len(undoable) != 1):
+        _show_merges(item, found, opened.settings.site.timezone, as_json=as_json)
+        return
+    done = operate.unmerge(opened, item, merge or undoable[0].id, clock_of(opened.settings, now)(), mailed=not no_mail)
+    if as_json:
+        print_json(done)
+        return
+    where = f"released in {', '.join(done.feeds)}" if done.feeds else "held, or no feed reads its source now"
+    rest = [slug for slug in done.feeds if slug not in done.mailed]
+    unmailed = f'; not mailed in {", ".join(rest)} ("gazet items omit --undo {done.other}" mails it)' if rest else ""
+    say(f"item {done.other} is parted from item {item}: {where}{unmailed}")
+
+
+def _show_merges(item: int, found: list[MergeRecord], zone: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        undone = f"  (undone: item {one.other})" if one.undone_at else ""
+        say(f"{one.id:>6}  {local(one.at, zone)}  {one.reason}: {one.title}  {one.url or one.keys[0]}  from {one.source}{undone}")
+    if not found:
+        say(f"nothing was merged into item {item}")
+    elif any(one.undone_at is None for one in found):
+        say(f'"gazet items unmerge {item} --merge N" makes one of them an item of its own')
+
+
+@app.command()
+def versions(item: ItemArgument, site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """Show how an item read before it was changed, and what changed.
+
+    Example: `gazet items versions 17`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    found = operate.versions_of(opened, item)
+    changes = [(one, _changes(one, after)) for one, after in pairwise(found)]
+    if as_json:
+        print_json([{"version": one, "changed": list(changed)} for one, changed in changes])
+        return
+    for one, changed in changes:
+        say(f"{one.number:>6}  until {local(one.until, opened.settings.site.timezone)}  {'; '.join(changed)}")
+    if not changes:
+        say(f"item {item} was never changed")
+
+
+def _changes(one: PastVersion, after: PastVersion) -> tuple[str, ...]:
+    """What is different in the later reading, for a person."""
+    changed = [
+        f'{name}: "{getattr(one, field)}" → "{getattr(after, field)}"'
+        for name, field in (("title", "title"), ("address", "url"), ("summary", "summary"))
+        if getattr(one, field) != getattr(after, field)
+    ]
+    if one.content_html != after.content_html:
+        changed.append(f"text: {len(one.content_html):,} → {len(after.content_html):,} characters")
+    return tuple(changed) or ("date, authors, topics, picture or files",)

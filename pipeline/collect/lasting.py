@@ -23,23 +23,27 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_COUNTERS = _words("bekeken gelezen gedeeld weergaven view react comment like share lezers readers aufrufe kommentar vue lecture")
-# Each pattern, on casefolded text, with words of which one is there if it matches: looking for those is much faster.
-_MOVING: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("geleden", " ago"), re.compile(rf"\b{_NUMBER} {_UNITS} (?:geleden|ago)\b")),
-    (("vor ", "il y a "), re.compile(rf"\b(?:vor|il y a) {_NUMBER} {_UNITS}(?!\w)")),
-    (("zojuist", "zonet", "just now", "gerade eben", "à l'instant"), re.compile(r"zojuist|zonet|just now|gerade eben|à l'instant")),
-    (
-        _COUNTERS,
-        re.compile(
-            rf"(?<![\w.,])(?:\d[\d.,]{{0,9}}+ ?[km]?|geen|nog geen|een|één|no|one|keine|aucun) ?{_COUNTED}\b"
-            rf"|\b{_COUNTED} ?[:(]? ?\d[\d.,]{{0,9}}+ ?[km]?\b\)?"
-        ),
-    ),
-    ((":",), re.compile(r"\b\d{1,2}:\d\d:\d\d\b")),
-    ((":", "."), re.compile(rf"\b{_NOW}\b.{{0,40}}?\b\d{{1,2}}[:.]\d\d\b(?: uur| uhr)?")),
+_COUNTERS = _words("bekeken leze gedeeld weergaven view react omment like share reader aufruf vue lecture")
+_AGO = re.compile(rf"\b{_NUMBER} {_UNITS} (?:geleden|ago)\b")
+_SINCE = re.compile(rf"\b(?:vor|il y a) {_NUMBER} {_UNITS}(?!\w)")
+_JUST_NOW = re.compile(r"zojuist|zonet|just now|gerade eben|à l'instant")
+_COUNT = re.compile(
+    rf"(?<![\w.,])(?:\d[\d.,]{{0,9}}+ ?[km]?|geen|nog geen|een|één|no|one|keine|aucun) ?{_COUNTED}\b"
+    rf"|\b{_COUNTED} ?[:(]? ?\d[\d.,]{{0,9}}+ ?[km]?\b\)?"
 )
-_RANDOM = re.compile(r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]{0,15}+\d)[0-9a-f]{16,}+)\b")
+_SECONDS = re.compile(r"\b\d{1,2}:\d\d:\d\d\b")
+_CLOCK = re.compile(rf"\b{_NOW}\b.{{0,40}}?\b\d{{1,2}}[:.]\d\d\b(?: uur| uhr)?")
+# Each on casefolded text, with words of which one is there if it matches: looking for those is much faster.
+_MOVING: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (("geleden", " ago"), _AGO),
+    (("vor ", "il y a "), _SINCE),
+    (("zojuist", "zonet", "just now", "gerade eben", "à l'instant"), _JUST_NOW),
+    (_COUNTERS, _COUNT),
+    ((":",), _SECONDS),
+    ((":", "."), _CLOCK),
+)
+_RANDOM = re.compile(r"\W*+(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]{0,15}+\d)[0-9a-f]{16,}+)\W*+")
+_SHORTEST_RANDOM = 16
 _RANDOM_VALUE = re.compile(
     r"[?&;](?:amp;)?(?:(?:nonce|_?wpnonce|token|sid|session(?:id)?|phpsessid|jsessionid|ts?|_|rnd|rand(?:om)?|cb|cachebuster|ver|v)"
     r"=[^&\"#]*+|[^&=\"#?]{1,40}+=(?:\d{9,}+|[0-9a-f]{16,}+)(?=[&\"#]|\Z))",
@@ -52,11 +56,12 @@ _FIGURES = re.compile(r"\d[\d.,:]*+")
 
 def lasting(text: str) -> str:
     """Plain text without what moves by itself, casefolded where that was looked for; equal for equal readings."""
-    folded = " ".join(text.casefold().split())
-    for words, pattern in _MOVING:
-        if any(word in folded for word in words):
-            folded = pattern.sub("", folded)
-    return _RANDOM.sub("", folded) if len(folded) > 16 else folded
+    words = text.casefold().split()
+    folded = " ".join(word for word in words if len(word) < _SHORTEST_RANDOM or not _RANDOM.fullmatch(word))
+    for some, pattern in _MOVING:
+        if any(word in folded for word in some):
+            folded = " ".join(pattern.sub("", folded).split())
+    return folded
 
 
 def lasting_address(url: str) -> str:

@@ -17,8 +17,9 @@ ROWS, BANDS = 2, 20
 LEAD = 60
 SHORTEST = 12
 """Words of a lead; with fewer there is nothing to compare."""
-ENOUGH_OF_LEAD, ENOUGH_OF_TITLE = 0.6, 0.25
+ENOUGH_OF_LEAD, ENOUGH_OF_TITLE = 0.65, 0.25
 MUCH_OF_LEAD = 0.8
+NEARLY_ALL_OF_LEAD = 0.9
 _PRIME = (1 << 61) - 1
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[.!?:|–—-]\s")
@@ -111,7 +112,14 @@ def same_story(one: Told, other: Told) -> float:
     if length < SHORTEST or _apart(one, other):
         return 0.0
     lead = jaccard(_shingles(one.lead[:length]), _shingles(other.lead[:length]))
-    title = jaccard(frozenset(one.title), frozenset(other.title))
+    titles = frozenset(one.title), frozenset(other.title)
+    title = jaccard(*titles)
+    if (
+        lead < NEARLY_ALL_OF_LEAD
+        and len(titles[0] - titles[1]) == len(titles[1] - titles[0]) == 1
+        and len(titles[0] & titles[1]) > 1
+    ):
+        return 0.0  # one word in the place of another, as in a series
     alike = lead >= MUCH_OF_LEAD or (lead >= ENOUGH_OF_LEAD and title >= ENOUGH_OF_TITLE)
     return (lead + title) / 2 if alike else 0.0
 
@@ -120,10 +128,11 @@ def _apart(one: Told, other: Told) -> bool:
     """Whether each has figures, names or a subject that the other lacks: another part, year, day, school or town."""
     if one.title_figures != other.title_figures and one.title_figures and other.title_figures:
         return True
+    titles = frozenset(one.title), frozenset(other.title)
     whole = _all(one), _all(other)
     figures = (one.title_figures | one.figures) - whole[1], (other.title_figures | other.figures) - whole[0]
     names = (one.title_names | one.names) - whole[1], (other.title_names | other.names) - whole[0]
-    subjects = frozenset(one.title).intersection(one.lead) - whole[1], frozenset(other.title).intersection(other.lead) - whole[0]
+    subjects = titles[0].intersection(one.lead) - whole[1], titles[1].intersection(other.lead) - whole[0]
     return all(figures) or all(names) or all(subjects)
 
 

@@ -21,9 +21,12 @@ WITHIN = timedelta(days=7)
 
 def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], now: datetime) -> CollectPlan:
     """What a collect is going to write; known items that this source names by a new key are remembered under it."""
-    keys = every_key(candidates)
-    own = items.known(tx, source.id, keys)
-    known = items.known_elsewhere(tx, source.id, keys - own.keys()) | own
+    own = items.known(tx, source.id, {key for one in candidates for key in one.keys})
+    known = own
+    if doubtful := [one for one in candidates if _is_doubtful(one, own)]:
+        rest = every_key(doubtful) - own.keys()
+        own = own | items.known(tx, source.id, rest)
+        known = items.known_elsewhere(tx, source.id, rest - own.keys()) | own
     plan = decide(candidates, known, now=now)
     if plan.new and merges.has_neighbours(tx, source.id):
         plan = _merge_alike(tx, source, plan, now)
@@ -33,11 +36,18 @@ def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], n
     return plan
 
 
+def _is_doubtful(candidate: CandidateItem, own: Mapping[str, KnownItem]) -> bool:
+    """Whether it is not known by all its keys, or by an address that is spelled otherwise now and may be another page."""
+    found = [own.get(key) for key in candidate.keys]
+    return any(item is None or (candidate.former_keys and item.url != candidate.url) for item in found)
+
+
 def _remember(tx: Tx, source: SourceRecord, plan: CollectPlan, own: Mapping[str, KnownItem]) -> None:
+    retitled = {update.item_id for update in plan.updates if update.changed}
     fresh = [
         (item_id, one)
         for item_id, one in plan.named
-        if any(key and (key not in own or key in plan.taken) for key in (*one.keys, one.title_key))
+        if item_id in retitled or any(key not in own or key in plan.taken for key in one.keys)
     ]
     items.add_keys(tx, source.id, fresh)
 

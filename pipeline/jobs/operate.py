@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs.lines import count as count_of
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
-from pipeline.models import DeliveryStatus, EditionStatus, ItemStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, replay, runs, sources
+from pipeline.models import CandidateItem, DeliveryStatus, EditionStatus, ItemStatus, PastVersion
+from pipeline.store import Tx, deliveries, editions, feeds, items, merges, replay, runs, sources, versions
 from pipeline.store.editions import EditionRecord
+from pipeline.store.merges import MergeRecord
 
 _RETRIED = (DeliveryStatus.FAILED, DeliveryStatus.EXPIRED, DeliveryStatus.UNCERTAIN)
 
@@ -234,6 +235,59 @@ def _omit(tx: Tx, slug: str, item_id: int, seq: int, *, undo: bool) -> Omitted:
         )
     items.set_mailed(tx, slug, item_id, undo)
     return Omitted(item_id, slug, sent_in)
+
+
+def versions_of(site: Site, item_id: int) -> list[PastVersion]:
+    """How an item read, oldest first, and last how it reads now (number 0). Raises UsageError where there is no such item."""
+    with site.store.read() as tx:
+        _expect(tx, item_id, *ItemStatus)
+        past = versions.since(tx, [item_id], datetime.min.replace(tzinfo=UTC)).get(item_id, [])
+        return [*past, versions.present(tx, [item_id])[item_id]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmerged:
+    """What undoing a merge did: ``other`` is an item of its own, released in ``feeds``; ``mailed``: in those digests show it."""
+
+    item: int
+    other: int
+    feeds: tuple[str, ...]
+    mailed: tuple[str, ...]
+
+
+def merges_of(site: Site, item_id: int) -> list[MergeRecord]:
+    """Every merge into an item, oldest first. Raises UsageError where there is no such item."""
+    with site.store.read() as tx:
+        _expect(tx, item_id, *ItemStatus)
+        return merges.of_item(tx, item_id)
+
+
+def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: bool = True) -> Unmerged:
+    """Make an entry that was merged into an item an item of its own.
+
+    It gets the next numbers of its feeds: nobody has had it, so digests show it unless it is older than ``max_age`` (promise
+    4). A held item's stays held. Raises UsageError where there is no such merge.
+    """
+    with site.store.write() as tx:
+        status = _expect(tx, item_id, *ItemStatus)
+        merge = next((one for one in merges.of_item(tx, item_id) if one.id == merge_id and one.undone_at is None), None)
+        if merge is None:
+            raise UsageError(f"Item {item_id} has no merge {merge_id} to undo.", fix=f'"gazet items unmerge {item_id} --list".')
+        feeds.lock_source(tx, merge.source_id)
+        entry = merges.candidate_of(tx, merge_id)
+        parted = ItemStatus.HELD if status is ItemStatus.HELD else ItemStatus.RELEASED
+        other = merges.undo(tx, merge, status=parted, now=now)
+        if versions.present(tx, [item_id])[item_id].content_hash == entry.content_hash:  # what it wrote over the item's text
+            versions.bring_back(tx, item_id, merge.at, now)
+        slugs = items.feeds_of(tx, other) if parted is ItemStatus.RELEASED else []
+        shown = [one for one in slugs if mailed and _is_young(site, one, entry, now)]
+        for slug in slugs:
+            items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+    return Unmerged(item_id, other, tuple(slugs), tuple(shown))
+
+
+def _is_young(site: Site, slug: str, entry: CandidateItem, now: datetime) -> bool:
+    return entry.published is None or entry.published.at >= now - site.feed(slug).digest.max_age
 
 
 def _expect(tx: Tx, item_id: int, *allowed: ItemStatus) -> ItemStatus:

@@ -46,10 +46,12 @@ def present(tx: Tx, item_ids: Collection[int]) -> dict[int, PastVersion]:
     return {item_id: PastVersion(*values) for item_id, *values in rows}
 
 
-def bring_back(tx: Tx, item_id: int, moment: datetime) -> None:
-    """Let the item read as it did at that moment, if it has been changed since."""
-    before = min((one for one in since(tx, [item_id], moment).get(item_id, ())), key=lambda one: one.number, default=None)
-    if before is not None:
-        keep(tx, [item_id], moment)
-        values = {name: getattr(before, name) for name in _TEXTS}
-        tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
+def bring_back(tx: Tx, item_id: int, moment: datetime, now: datetime) -> bool:
+    """Let the item read as it did just before that moment; whether it reads differently now."""
+    before = min(since(tx, [item_id], moment).get(item_id, ()), key=lambda one: one.number, default=None)
+    if before is None:
+        return False
+    keep(tx, [item_id], now)
+    values = {name: getattr(before, name) for name in _TEXTS}
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(**values, updated_at=now))
+    return True

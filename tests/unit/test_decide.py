@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.collect.decide import decide
@@ -75,3 +76,63 @@ def test_twins_of_one_stored_item_do_not_take_turns_in_changing_it() -> None:
     twins = [candidate("one", keys=("guid:1",), content="other"), candidate("two", keys=("url:a",), content="h")]
     plan = decide(twins, known, now=NOW)
     assert (plan.updates, plan.unchanged) == ((), 1)
+
+
+URL = "https://www.example.org/"
+OLD = KnownItem(1, "h", f"{URL}oud", "De fusie van twee scholen gaat door", "Het bestuur besloot tot samengaan na de zomer.")
+
+
+def seen_as(title: str, address: str, *, guid: str = "", text: str = "", **changes: object) -> CandidateItem:
+    """An entry with that address, and its keys as normalise makes them."""
+    keys = (*((f"guid:{guid}",) if guid else ()), f"url:example.org/{address}")
+    return replace(candidate(title, keys=keys), url=URL + address, summary=text, **changes)  # type: ignore[arg-type]
+
+
+def test_a_guid_with_another_address_title_and_text_is_another_story_and_moves_to_it() -> None:
+    other = seen_as("Leraren krijgen subsidie", "nieuw", guid="1", text="Aanvragen kan weer vanaf april bij het loket.")
+    plan = decide([other], {"guid:1": OLD}, now=NOW)
+    assert (plan.new, plan.updates, plan.taken) == ((other,), (), {"guid:1"})
+
+
+def test_a_guid_stays_with_its_story_while_title_text_or_moment_is_the_same() -> None:
+    moved = seen_as("Leraren krijgen subsidie", "nieuw", guid="1", text="Aanvragen kan weer vanaf april bij het loket.")
+    when = ReadDate(NOW, Precision.TIME, "", "iso")
+    for same in (replace(moved, title=OLD.title), replace(moved, summary=OLD.summary), replace(moved, published=when)):
+        assert decide([same], {"guid:1": replace(OLD, published_at=NOW)}, now=NOW).new == ()
+
+
+def test_a_text_that_is_another_source_s_says_nothing_of_a_guid() -> None:
+    other = seen_as("Leraren krijgen subsidie", "nieuw", guid="1", text="Aanvragen kan weer vanaf april bij het loket.")
+    assert decide([other], {"guid:1": replace(OLD, theirs=True)}, now=NOW).new == ()
+
+
+def test_two_entries_of_one_document_with_other_titles_and_addresses_are_two_items() -> None:
+    entries = [seen_as("De fusie van drie scholen gaat door", "nieuw", guid="1"), seen_as(OLD.title, "oud", guid="2")]
+    plan = decide(entries, {"guid:1": OLD, "url:example.org/oud": OLD}, now=NOW)
+    assert (plan.new, plan.seen) == ((entries[0],), ((1, entries[1]),))
+
+
+def test_a_title_names_an_item_only_where_its_own_entry_is_gone() -> None:
+    key = {"title_key": "title:2026-11-20:x"}
+    moved, still = seen_as(OLD.title, "nieuw", **key), seen_as(OLD.title, "oud")
+    known = {"title:2026-11-20:x": OLD, "url:example.org/oud": OLD}
+    assert [merge.reason for merge in decide([moved], known, now=NOW).merges] == [f"the same title and day as {OLD.url}"]
+    assert decide([moved, still], known, now=NOW).new == (moved,)
+
+
+def test_without_a_day_a_title_names_an_item_in_its_place_only() -> None:
+    moved = seen_as(OLD.title, "nieuw", title_key="title::x")
+    newer, older = KnownItem(3, "h", f"{URL}c", "c"), KnownItem(0, "h", f"{URL}a", "a")
+    known = {"title::x": OLD, "url:example.org/c": newer, "url:example.org/a": older}
+    assert decide([seen_as("c", "c"), moved, seen_as("a", "a")], known, now=NOW).new == ()
+    assert decide([moved, seen_as("c", "c"), seen_as("a", "a")], known, now=NOW).new == (moved,)
+    assert decide([moved], known, now=NOW).new == (moved,)
+
+
+def test_a_merge_is_told_once_and_only_where_the_strongest_key_is_new() -> None:
+    entry = seen_as(OLD.title, "oud", guid="2")
+    here = {"url:example.org/oud": OLD}
+    assert [merge.reason for merge in decide([entry], here, now=NOW).merges] == ["the same address"]
+    assert decide([entry], here | {"guid:2": OLD}, now=NOW).merges == ()
+    there = {"url:example.org/oud": replace(OLD, elsewhere=True)}
+    assert [merge.reason for merge in decide([entry], there, now=NOW).merges] == ["the same address at another source"]
