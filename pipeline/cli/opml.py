@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import JsonOption, SiteOption, folder_of, print_json, say, warn
-from pipeline.errors import GazetError, UsageError
+from pipeline.errors import GazetError, ReadError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,10 @@ def import_list(
     if title and not feed:
         raise UsageError("--title is the title of the one feed that --feed makes.", fix="Say --feed NAME, too.")
     settings = config.load(folder_of(site))
-    document = opml.read_opml(*_read(file))
+    try:
+        document = opml.read_opml(*_read(file))
+    except ReadError as error:
+        raise GazetError(f"{error.what}.", fix=error.fix) from None
     planned = _plan(settings, document, feed, title, each=each)
     left_out = (*document.left_out, *planned.left_out)
     if not as_json:

@@ -99,7 +99,7 @@ def apply(
         else:
             kept.append(candidate)
     remarks = [f"{number} of {len(candidates)} left out {reason}" for reason, number in against.items()]
-    return tuple(kept), (*remarks, *_too_slow(patience, "and what it did not decide on was kept"))
+    return tuple(kept), (*remarks, *_too_slow(patience, "and their items were kept"))
 
 
 def _against(item: _Reading, source: SourceSettings, now: datetime, patience: _Patience) -> str:
@@ -121,7 +121,7 @@ def with_topics(candidates: Sequence[CandidateItem], source: SourceSettings) -> 
         return tuple(candidates), ()
     patience = _Patience()
     told = tuple(add_topics(candidate, _topics(candidate, source.topic, patience)) for candidate in candidates)
-    return told, _too_slow(patience, "so that items may lack a topic")
+    return told, _too_slow(patience, "and their items may lack a topic")
 
 
 def add_topics(candidate: CandidateItem, topics: Iterable[str]) -> CandidateItem:
@@ -196,6 +196,6 @@ def describe(wanted: Wanted) -> str:
 def _too_slow(patience: _Patience, outcome: str) -> tuple[str, ...]:
     """A remark for each expression that did not end in time."""
     return tuple(
-        f"{shorten(said, 80)} took too long {number} times, {outcome}: write it more simply"
+        f"{shorten(said, 80)} is too slow: it decided nothing about {number} texts, {outcome}; write it more simply"
         for said, number in patience.slow.items()
     )

@@ -8,11 +8,10 @@ Nothing is fetched. A list is as foreign as any page: a document type, and with 
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 from xml.parsers import expat
 
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 from pipeline.config import Settings, SourceSettings
 from pipeline.errors import ReadError
 from pipeline.models import SourceKind
-from pipeline.texts import clean, one_line, shorten
+from pipeline.texts import one_line, shorten
 
 MAX_BYTES = 5_000_000
 _MAX_DEPTH = 100
@@ -29,6 +28,7 @@ _MAX_OUTLINES = 5_000
 _LONGEST_TITLE = 200
 _FIX = 'Export the list again in your reader ("OPML"); an & in an address is written as &amp; there.'
 _IMPORTED = "Imported"
+_ENCODINGS = re.compile(r"utf-8|utf-16(?:[bl]e)?|us-ascii|iso-8859-(?:[1-9]|1[013-6])|windows-125[0-8]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,6 @@ def read_opml(data: bytes, name: str) -> Opml:
     except expat.ExpatError as error:
         reason = f"is not XML: line {error.lineno}: {expat.ErrorString(error.code)}"
         raise ReadError(name, reason, fix=_FIX) from None
-    except (ValueError, LookupError, TypeError):  # an encoding that Python does not know, or that is no character set
-        raise ReadError(name, "is in an encoding that cannot be read", fix="Save it as UTF-8.") from None
     return Opml(reader.title, reader.folders(), tuple(reader.left_out))
 
 
@@ -127,6 +125,7 @@ class _Reader:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
+        self.parser.XmlDeclHandler = self._declared
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.parser.EntityDeclHandler = self._refuse
 
@@ -134,6 +133,12 @@ class _Reader:
         """The folders with something in them, in their order, and last what is in none."""
         found = [Folder(title, tuple(outlines)) for title, outlines in [*self._folders, ("", self._loose)]]
         return tuple(folder for folder in found if folder.outlines)
+
+    def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        """Python would try any codec of its own for a name that expat does not know, those for escapes among them."""
+        if encoding and not _ENCODINGS.fullmatch(encoding):
+            fix = 'Save it as UTF-8, with encoding="UTF-8" in its first line.'
+            raise ReadError(self.name, f'is in an encoding that is not read here ("{encoding[:40]}")', fix=fix)
 
     def _refuse(self, *_declaration: object) -> None:
         raise ReadError(self.name, "declares a document type, which no list of feeds needs", fix="Remove its <!DOCTYPE …>.")
@@ -201,8 +206,10 @@ def plan_one(settings: Settings, folders: Sequence[Folder], slug: str, title: st
 
 def singly(folders: Sequence[Folder]) -> list[Folder]:
     """A folder for each source, named like it, or like its host; an address that is in several folders comes once."""
-    outlines = {outline.url: outline for folder in reversed(folders) for outline in reversed(folder.outlines)}
-    return [Folder(outline.title or _host(outline.url), (outline,)) for outline in reversed(outlines.values())]
+    outlines: dict[str, Outline] = {}
+    for outline in (outline for folder in folders for outline in folder.outlines):
+        outlines.setdefault(outline.url, outline)
+    return [Folder(outline.title or _host(outline.url), (outline,)) for outline in outlines.values()]
 
 
 def named(folders: Sequence[Folder], title: str) -> list[Folder]:
@@ -230,7 +237,9 @@ class _Planning:
         if not sources:
             return
         name = self.base(title, sources[0][0].url)
-        slug = next(one for one in (name, *(f"{name}-{number}" for number in itertools.count(2))) if one not in self.taken)
+        slug, number = name, 1
+        while slug in self.taken:
+            slug, number = f"{name}-{number + 1}", number + 1
         self.taken.add(slug)
         self.feeds.append(NewFeed(slug, title, sources))
 
@@ -263,7 +272,9 @@ class _Planning:
             return None
 
     def _leave(self, outline: Outline, reason: str, *, fault: bool = True) -> None:
-        self.left_out.append(LeftOut(outline.title, outline.url, reason, fault))
+        before, at, host = outline.url.rpartition("@")
+        shown = f"{before.partition('://')[0]}://…@{host}" if at and "://" in before else outline.url
+        self.left_out.append(LeftOut(outline.title, shown, reason, fault))
 
 
 def sources_of(settings: Settings, ways: Mapping[str, tuple[SourceKind, str]]) -> Opml:
@@ -311,7 +322,12 @@ def _attributes(outline: Outline) -> dict[str, str]:
     title = one_line(outline.title) or outline.url
     kind, key = ("link", "url") if outline.page else ("rss", "xmlUrl")
     given = {"text": title, "title": title, "type": kind, key: outline.url, "htmlUrl": outline.home}
-    return {name: clean(value) for name, value in given.items() if value}
+    return {name: _writable(value) for name, value in given.items() if value}
+
+
+def _writable(text: str) -> str:
+    """Without characters that XML 1.0 forbids: in a title there are none by now, in an address they are written as %xx."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else quote(char, safe="") for char in text)
 
 
 def _host(url: str) -> str:

@@ -16,7 +16,7 @@ from pipeline.collect.dates import order_of, read_date, read_iso
 from pipeline.collect.markup import absolute_url, clean_html, decode, to_text
 from pipeline.collect.normalise import clean_teaser, normalise
 from pipeline.collect.read import read
-from pipeline.config import PageSettings
+from pipeline.config import PageSettings, folded, parse_term
 from pipeline.errors import ReadError
 from pipeline.models import SourceKind
 
@@ -47,6 +47,7 @@ MODULES = (
     "collect.read_sitemap",
     "collect.read_wordpress",
     "compose.message",
+    "config.terms",
     "deliver.relay",
     "http.answers",
     "http.robots",
@@ -134,6 +135,9 @@ UNITS = [
     "@",
     "%",
     "é",
+    "e\u0301",
+    "\u0301\u0316",
+    "a a_",
     "\ufdd0",
     "\ufdd0a",
     "\t",
@@ -263,6 +267,9 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "read_iso": lambda text: read_iso(text, "Europe/Amsterdam"),
     "order_of": lambda text: order_of([text]),
     "read_date": lambda text: read_date(text, languages=("nl", "en"), zone="Europe/Amsterdam", now=NOW),
+    "folded": folded,
+    "word": lambda text: parse_term("a").pattern.search(folded(text)),
+    "phrase": lambda text: parse_term("*a a").pattern.search(folded(text)),
     "one_line": texts.one_line,
     "link": texts.link,
 }
