@@ -104,7 +104,8 @@ def gazet_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], objec
 def _write_site(addresses: list[str], folder: Path) -> None:
     (folder / "feeds").mkdir(parents=True)
     (folder / "gazet.toml").write_text(
-        '[site]\ntitle = "Bench"\nurl = "https://nieuws.example.org"\ncontact = "a@example.org"\n[collect]\nallow = ["127.0.0.0/8"]\n',
+        '[site]\ntitle = "Bench"\nurl = "https://nieuws.example.org"\ncontact = "a@example.org"\n'
+        '[collect]\nallow = ["127.0.0.0/8"]\nspacing = "1s"\n',
         encoding="utf-8",
     )
     for start in range(0, len(addresses), 10):

@@ -1,14 +1,14 @@
-"""1,000 feeds of 50 items on addresses 127.0.x.y, in a process of its own: a port on its first line, then it serves until killed."""
+"""Feeds of 50 items on addresses 127.0.x.y, in a process of its own: a port on its first line, then it serves until killed."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 ITEMS = 50
-WORDS = "samen opleiden en professionaliseren van leraren op school in de regio met begeleiding en onderzoek naar de praktijk".split()
+WORDS = ("samen opleiden en professionaliseren van leraren op school in de regio met begeleiding en onderzoek " * 2).split()
 
 
 def feed(number: int) -> bytes:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -18,8 +19,10 @@ from pipeline.collect.dates import is_plausible, languages_for, read_date, read_
 from pipeline.collect.images import picture_of
 from pipeline.collect.markup import absolute_url, squeeze
 from pipeline.collect.phrases import NO_KICKER, READ_MORE_LINK
-from pipeline.config import PageSettings
 from pipeline.models import Image, ParsedItem, ReadDate
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 MAX_BLOCK_TEXT = 30_000
 HEADINGS = "h1,h2,h3,h4,h5,h6,[role=heading]"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -17,9 +18,11 @@ from pipeline.collect.markup import TooComplexError, absolute_url, decode, parse
 from pipeline.collect.no_listing import Facts, explain, facts_of, wall_of
 from pipeline.collect.outline import MAX_BLOCKS, MAX_ELEMENTS, Outline
 from pipeline.collect.pages import links_of, next_page
-from pipeline.config import PageSettings
 from pipeline.errors import ReadError
 from pipeline.models import ParsedItem, ParsedSource, SourceKind
+
+if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
+    from pipeline.config import PageSettings
 
 _NOT_TEXT = ("script", "style", "noscript", "template", "svg", "iframe", "button", "select", "textarea")
 _PARTS = ("title", "link", "date", "teaser", "kicker", "image")

@@ -273,7 +273,7 @@ def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: b
         merge = next((one for one in merges.of_item(tx, item_id) if one.id == merge_id and one.undone_at is None), None)
         if merge is None:
             raise UsageError(f"Item {item_id} has no merge {merge_id} to undo.", fix=f'"gazet items unmerge {item_id} --list".')
-        feeds.lock_source(tx, merge.source_id)
+        sources.lock(tx, merge.source_id)
         entry = merges.candidate_of(tx, merge_id)
         parted = ItemStatus.HELD if status is ItemStatus.HELD else ItemStatus.RELEASED
         other = merges.undo(tx, merge, status=parted, now=now)

@@ -218,7 +218,7 @@ DOCUMENTS: dict[str, Callable[[int], str]] = {
     "page of scripts": lambda size: "<script>" + "</script " * (size // 9),
     "page of title ends": lambda size: "<title>" + "</title " * (size // 8),
     "page of tags without end": lambda size: "<html><p" + "<a" * (size // 2),
-    "page of links": lambda size: (
+    "page of dated links": lambda size: (
         "<html><body>" + "".join(f"<li><a href='/n/{i}'>Bericht {i} 3 mei</a></li>" for i in range(size // 40))
     ),
     "page of page numbers": lambda size: "<html><body><p>" + "".join(f"<a href='?page={i}'>{i}</a>" for i in range(size // 25)),
