@@ -166,7 +166,9 @@ def test_any_name_and_address_arrive_as_one_recipient(name, local, domain):
     assume(local.isascii())
     [recipient] = message["To"].addresses
     assert recipient.addr_spec == f"{local}@{domain}"
-    assert (recipient.display_name if len(name) < 20 else decoded_name(data)) == one_line(name)
+    # email's parser puts a space between two encoded words of a phrase, which RFC 2047 section 6.2 says are one.
+    one_word = len(name.encode()) < 30
+    assert (recipient.display_name if one_word else decoded_name(data)) == one_line(name)
 
 
 def decoded_name(data: bytes) -> str:
