@@ -291,11 +291,20 @@ class ItemUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a document says: as parsed, as candidates that pass the source's conditions, and what was left out and why."""
+    """What a document says: as parsed, as candidates, and remarks for a person.
+
+    ``passed``: those of the candidates that the source's conditions let through, with their topics; None: not asked yet.
+    """
 
     parsed: ParsedSource
     candidates: tuple[CandidateItem, ...]
     remarks: tuple[str, ...]
+    passed: tuple[CandidateItem, ...] | None = None
+
+    @property
+    def taken(self) -> tuple[CandidateItem, ...]:
+        """The candidates that are to be stored."""
+        return self.candidates if self.passed is None else self.passed
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,9 @@ def garbage(data: bytes) -> None:
     os._exit(0)
 
 
-def read_or_not(body: bytes, **named: Any) -> Any:
-    """As ``read``, but for three documents that do what the worst ones do, at once and on every machine."""
-    from pipeline.collect.read import read
+def survey_or_not(body: bytes, *arguments: Any) -> Any:
+    """As ``survey``, but for three documents that do what the worst ones do, at once and on every machine."""
+    from pipeline.collect.document import survey
 
     worst: dict[bytes, Callable[[], Any]] = {b"STALL": stall, b"CRASH": crash, b"GROW": lambda: allocate(1_000)}
-    return worst[body]() if body in worst else read(body, **named)
+    return worst[body]() if body in worst else survey(body, *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import JsonOption, SiteOption, folder_of, print_json, say, warn
-from pipeline.errors import GazetError, ReadError, UsageError
+from pipeline.errors import GazetError, ReadError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.config import Settings
     from pipeline.jobs.opml import ImportPlan, LeftOut, Opml
+    from pipeline.models import SourceKind
 
 _SHOWN = 5
 
@@ -43,7 +45,7 @@ def export(
     from pipeline.jobs.lines import count
 
     settings = config.load(folder_of(site))
-    document = opml.published_of(settings) if published else opml.sources_of(settings, {})
+    document = opml.published_of(settings) if published else opml.sources_of(settings, _ways(settings))
     if file is not None:
         _write(file, opml.write_opml(document))
     if as_json:
@@ -53,6 +55,18 @@ def export(
     else:
         what = "feed" if published else "source"
         say(f"wrote {file}: {count(sum(len(folder.outlines) for folder in document.folders), what)}")
+
+
+def _ways(settings: Settings) -> dict[str, tuple[SourceKind, str]]:
+    """How sources with ``kind = "auto"`` were found to be read; a store that is not there is not made for this."""
+    from pipeline.store import open_store, sources
+
+    scheme, _, path = settings.store.url.partition(":///")
+    if scheme.startswith("sqlite") and not settings.path(path).is_file():
+        return {}
+    with contextlib.suppress(StoreError), contextlib.closing(open_store(settings)) as store, store.read() as tx:
+        return {one.url: (one.way.kind, one.way.url) for one in sources.sources(tx) if one.way is not None}
+    return {}
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -18,13 +18,14 @@ from pipeline.cli.options import (
     clock_of,
     folder_of,
     on_terminal,
+    open_site,
     print_json,
     say,
     stopping,
     warn,
 )
 from pipeline.cli.serve import beside
-from pipeline.errors import ConfigError, GazetError, Problem, UsageError
+from pipeline.errors import ConfigError, GazetError, Problem, SiteLockedError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.config import FeedSettings, Settings
     from pipeline.jobs.deliver_batch import Tally
     from pipeline.jobs.site import Site
+    from pipeline.store.sources import SourceRecord
 
 T = TypeVar("T")
 FeedArgument = Annotated[str | None, typer.Argument(metavar="FEED", help="Only this feed.", show_default=False)]
@@ -157,27 +159,51 @@ def collect(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Collect the sources now, due or not.
+    """Collect the sources now, due or not. Beside a running Gazet it tells that one to.
 
     Example: `gazet collect samen-opleiden`
     """
     from pipeline.jobs import lines
     from pipeline.jobs.collect_source import collect_source
-    from pipeline.store import sources
 
-    with _working(site) as opened:
-        slugs = _slugs(opened, feed)
-        with opened.store.read() as tx:
-            wanted = [source for source in sources.sources(tx) if set(slugs) & set(source.feeds)]
-        clock = clock_of(opened.settings, now)
-        results = []
-        for source in wanted:
-            results.append(collect_source(opened, source, clock()))
-            if not as_json:
-                (warn if results[-1].problem else say)(lines.collected(results[-1]))
+    try:
+        with _working(site) as opened:
+            clock = clock_of(opened.settings, now)
+            results = []
+            for source in _sources_of(opened, feed):
+                results.append(collect_source(opened, source, clock()))
+                if not as_json:
+                    (warn if results[-1].problem else say)(lines.collected(results[-1]))
+    except SiteLockedError as error:
+        _hand_over(site, feed, error, as_json=as_json)
+        return
     if as_json:
         print_json(results)
     raise typer.Exit(1 if any(result.problem for result in results) else 0)
+
+
+def _sources_of(site: Site, feed: str | None) -> list[SourceRecord]:
+    from pipeline.store import sources
+
+    slugs = _slugs(site, feed)
+    with site.store.read() as tx:
+        return [source for source in sources.sources(tx) if set(slugs) & set(source.feeds)]
+
+
+def _hand_over(folder: Path | None, feed: str | None, error: SiteLockedError, *, as_json: bool) -> None:
+    """Whoever holds the site asks these sources at its next round, also those that had said that they are gone."""
+    from pipeline.jobs.lines import count
+    from pipeline.store import sources
+
+    opened = open_site(folder)
+    wanted = _sources_of(opened, feed)
+    with opened.store.write() as tx:
+        sources.ask_now(tx, [source.id for source in wanted])
+    if as_json:
+        print_json({"handed_to": error.holder, "sources": [source.url for source in wanted]})
+        return
+    number = count(len(wanted), "source")
+    say(f'{number} due now: the process that runs ({error.holder}) asks within half a minute; "gazet status" shows what came of it')
 
 
 def publish(

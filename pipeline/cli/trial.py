@@ -66,7 +66,7 @@ def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: d
         feed=feed.slug,
         url=source.url,
         rule=parsed.rule,
-        items=found.reading.candidates,
+        items=found.reading.taken,
         remarks=found.reading.remarks,
         problem="",
         title=parsed.title,

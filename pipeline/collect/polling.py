@@ -15,6 +15,8 @@ from hashlib import sha256
 
 from pipeline.models import PollHints
 
+BY_SETTINGS = ", as the settings say"
+"""How ``why`` ends where nothing but the settings' interval counts."""
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -94,7 +96,7 @@ def next_poll(history: PollHistory, headers: Mapping[str, str], hints: PollHints
     week). Then the hours and days that the document wants to be left alone are passed over. ``headers``: names in lower case.
     """
     every = min(max(history.every, _MINUTE), _WEEK)
-    waits = [_by_failures(history, every) if history.failures else (every, f"{_rhythm(every)}, as the settings say")]
+    waits = [_by_failures(history, every) if history.failures else (every, f"{_rhythm(every)}{BY_SETTINGS}")]
     waits += [_capped(wait, why, every) for wait, why in (_by_server(headers, now), _by_document(hints))]
     if history.retry_after > 0:
         asked = timedelta(seconds=min(history.retry_after, _WEEK.total_seconds()))

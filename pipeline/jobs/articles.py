@@ -35,10 +35,10 @@ def of_new(
     if not wanted.full_text and reading.parsed.kind is not SourceKind.SITEMAP:
         return {}
     with site.store.read() as tx:
-        keys = every_key(reading.candidates)
+        keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
         known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
-    lacking = [one for one in reading.candidates if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
+    lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told = {one.keys[0]: fetch_article(site, wanted, order, one.url, one.summary, 0, now) for one in newest[:AT_ONCE]}
     return told | {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
@@ -58,7 +58,10 @@ def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSetti
         with site.store.write() as tx:
             stored.settle(tx, one.item_id, outcome, now)
             if outcome.content is not None and (candidate := items.as_candidate(tx, one.item_id)) is not None:
-                items.enrich(tx, one.item_id, overlaid(candidate, outcome.content))
+                told = overlaid(candidate, outcome.content)
+                items.enrich(tx, one.item_id, told)
+                for key in told.keys:
+                    items.learn_address(tx, source.id, one.item_id, key)
 
 
 def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
@@ -81,7 +84,7 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
         next_at = now + _PAUSE * 2**attempts if again else None
         return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=error.reason[:300])
     attachments = [_measured(site, one, number) for number, one in enumerate(article.attachments)]
-    return Outcome(READ, attempts + 1, content=_as_json(article, attachments), reason="; ".join(article.remarks))
+    return Outcome(READ, attempts + 1, content=_as_json(article, attachments, fetched.final_url), reason="; ".join(article.remarks))
 
 
 def _measured(site: Site, attachment: Attachment, number: int) -> Attachment:
@@ -95,10 +98,11 @@ def _measured(site: Site, attachment: Attachment, number: int) -> Attachment:
     return replace(attachment, media_type=attachment.media_type or media_type, length=length)
 
 
-def _as_json(article: Article, attachments: Sequence[Attachment]) -> dict[str, Any]:
+def _as_json(article: Article, attachments: Sequence[Attachment], found_at: str) -> dict[str, Any]:
     date = article.published
     return {
         "url": article.url,
+        "found_at": found_at,
         "title": article.title,
         "content_html": article.content_html,
         "image": asdict(article.image) if article.image else None,
@@ -109,7 +113,10 @@ def _as_json(article: Article, attachments: Sequence[Attachment]) -> dict[str, A
 
 
 def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> CandidateItem:
-    """The item with what its article tells. Its hash stays the listing's, so that only a change there is a change."""
+    """The item with what its article tells. Its hash stays the listing's, so that only a change there is a change.
+
+    Where the article was found after redirects, and where it says that it belongs, name the item, too.
+    """
     if not content:
         return candidate
     image = Image(**content["image"]) if content["image"] else None
@@ -123,14 +130,8 @@ def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> Candid
         authors=candidate.authors or tuple(content["authors"]),
         published=_better_date(candidate.published, _date(content["published"])),
         attachments=tuple(files.values()),
-        keys=_with_canonical(candidate.keys, content["url"]),
+        keys=tuple(dict.fromkeys((*candidate.keys, *filter(None, map(url_key, (content["url"], content["found_at"])))))),
     )
-
-
-def _with_canonical(keys: tuple[str, ...], url: str) -> tuple[str, ...]:
-    """The canonical address names the item too, so that it is known by it in other sources."""
-    key = url_key(url)
-    return keys if not key or key in keys else (*keys, key)
 
 
 def _date(stored: list[str] | None) -> ReadDate | None:

@@ -169,8 +169,8 @@ def _apply(
     with site.store.write() as tx:
         sources.lock(tx, source.id)
         past = _past(tx, source)
-        plan = identity.compare(tx, source, reading.candidates, now)
-        flood = _flood(source, wanted, reached, plan, past, len(reading.candidates), now)
+        plan = identity.compare(tx, source, reading.taken, now)
+        flood = _flood(source, wanted, reached, plan, past, len(reading.taken), now)
         changed, restless = identity.change_items(tx, source, plan, now)
         status = ItemStatus.HELD if source.hold_next or flood else ItemStatus.RELEASED
         new = [articles.overlaid(one, told[one.keys[0]].content) if one.keys[0] in told else one for one in plan.new]

@@ -132,7 +132,7 @@ def passed(reading: Reading, wanted: SourceSettings, now: datetime) -> Reading:
     """What the source's conditions let through, with its topics."""
     kept, left_out = filters.apply(reading.candidates, wanted, now)
     told, slow = filters.with_topics(kept, wanted)
-    return Reading(reading.parsed, told, (*reading.remarks, *left_out, *slow))
+    return replace(reading, remarks=(*reading.remarks, *left_out, *slow), passed=told)
 
 
 def known_of(source: SourceRecord, *, settings_changed: bool = False) -> Known:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import OUTBOX
+from pipeline.jobs import identity
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
-from pipeline.store import Tx, deliveries, editions, record, runs
+from pipeline.store import Tx, deliveries, editions, merges, record, runs
 from pipeline.store.editions import EditionRecord
 
 _KEEP_RUNS = timedelta(days=7)
@@ -57,6 +58,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
         _forget(tx, now - _KEEP_SAYING, mailing=bool(site.settings.alerts.mail))
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
+        merges.forget_bands(tx, now - identity.WITHIN - timedelta(days=1))
     record.prune(site.settings.path(record.FOLDER))
     return Swept(recovered, expired, cancelled)
 
@@ -97,7 +99,7 @@ def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
     relays = [relay.name for relay in settings.relay] or [OUTBOX]
     named = {kind: list(settings.feeds) for kind in ("publish", "compose", "intro")}
     named["relay"] = [*relays, *(f"{relay.name}:trust" for relay in settings.relay if not relay.on_loopback)]
-    named["source"] = [source.url for feed in settings.feeds.values() for source in feed.source]
+    named["source"] = named["flood"] = [source.url for feed in settings.feeds.values() for source in feed.source]
     for kind, names in named.items():
         runs.forget_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pipeline.collect import polling
 from pipeline.errors import ConfigError, Problem
+from pipeline.jobs.reach import order_for, settings_hash
 from pipeline.jobs.site import Site
-from pipeline.store import Tx, feeds, runs, slugs
+from pipeline.store import Tx, feeds, runs, slugs, sources
 
 
 def take_settings(site: Site, now: datetime) -> None:
@@ -17,8 +19,24 @@ def take_settings(site: Site, now: datetime) -> None:
         removed = [slug for slug in feeds.orphans(tx, site.settings.feeds) if slug not in resting]
         for slug in removed:
             runs.problem(tx, f"feed:{slug}", f"feed {slug}: its file feeds/{slug}.toml is gone, so it rests", _fix(slug), now)
+        _hasten(site, tx)
         runs.forget_under(tx, "feed:", {f"feed:{slug}" for slug in removed})
         runs.mended(tx, "settings", now)
+
+
+def _hasten(site: Site, tx: Tx) -> None:
+    """An edited source is asked now if it is to be read differently, and in time if it is to be asked more often."""
+    known = {one.url: one for one in sources.sources(tx)}
+    for feed in site.settings.feeds.values():
+        for source in feed.source:
+            one = known.get(source.url)
+            if one is None or not one.settings_hash or one.next_poll_at is None or one.failures:
+                continue
+            order = order_for(site.settings, feed, source, one.next_poll_at)
+            if settings_hash(source, order) != one.settings_hash:
+                sources.ask_now(tx, [one.id])
+            elif one.why.endswith(polling.BY_SETTINGS) and one.collected_at is not None:
+                sources.ask_by(tx, one.id, one.collected_at + source.every)
 
 
 def _fix(slug: str) -> str:

@@ -159,6 +159,19 @@ def failed(tx: Tx, source: SourceRecord, *, reason: str, gone: bool, next_poll_a
     _set(tx, source.id, next_poll_at=next_poll_at, why=why, moved_to="", moved_at=None, **changes)
 
 
+def ask_now(tx: Tx, source_ids: Collection[int]) -> None:
+    """They are due, also those that said that they are gone: a person wants to know."""
+    due = update(SourceRow).where(SourceRow.id.in_(source_ids)).values(next_poll_at=None, why="asked for by hand")
+    tx.execute(due)
+    gone = update(SourceRow).where(SourceRow.id.in_(source_ids), SourceRow.state == SourceState.GONE)
+    tx.execute(gone.values(state=SourceState.ATTENTION))
+
+
+def ask_by(tx: Tx, source_id: int, moment: datetime) -> None:
+    """It is due then, whatever was planned."""
+    tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(next_poll_at=moment))
+
+
 def set_way(tx: Tx, source_id: int, way: Way, now: datetime) -> None:
     """From now on it is read in this way."""
     _set(tx, source_id, way_kind=way.kind, way_url=way.url, way_reason=way.reason, way_at=now)

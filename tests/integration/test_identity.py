@@ -22,7 +22,8 @@ from pipeline.jobs import operate
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.take_settings import take_settings
 from pipeline.models import FeedItem, ItemStatus, SourceKind
-from pipeline.store import feeds, items
+from pipeline.store import items
+from pipeline.store import sources as stored_sources
 from tests.integration.command import gazet
 from tests.servers.web import WebServer
 from tests.world import World, moment
@@ -102,7 +103,7 @@ class Sources:
         for path, entries in zip(self.paths, documents, strict=True):
             self.web.serve(path, rss(entries), content_type="application/rss+xml")
         with self.world.site.store.read() as tx:
-            sources = sorted(feeds.sources(tx), key=lambda one: self.paths.index("/" + one.url.rpartition("/")[2]))
+            sources = sorted(stored_sources.sources(tx), key=lambda one: self.paths.index("/" + one.url.rpartition("/")[2]))
         done = [collect_source(self.world.site, source, self.now) for source in sources]
         assert not any(one.problem for one in done), done
         return done
@@ -281,7 +282,7 @@ def test_a_redirect_that_was_seen_is_learned(one: Sources) -> None:
     one.collect(plain)
     item = one.ids()[NEWS[0].title]
     with one.world.site.store.write() as tx:
-        [source] = feeds.sources(tx, "po")
+        [source] = stored_sources.sources(tx, "po")
         items.learn_address(tx, source.id, item, "url:example.org/na-de-verhuizing")
     assert_same(
         one,

@@ -80,8 +80,18 @@ WHOLE = (
     "_RFC3339",
     "_FEED_NAME",
 )
-AT_START = ("_ASIDE_START", "_BY", "_DATE", "_DECLARED_ENCODING", "_FIRST_TAG", "_HEAD", "_PROLOGUE", "_SHARE_HOST")
-AT_START = ("_PROLOGUE", "_DECLARED_ENCODING", "_AGENT_LINE", "_OURS")
+AT_START = (
+    "_AGENT_LINE",
+    "_ASIDE_START",
+    "_BY",
+    "_DATE",
+    "_DECLARED_ENCODING",
+    "_FIRST_TAG",
+    "_HEAD",
+    "_OURS",
+    "_PROLOGUE",
+    "_SHARE_HOST",
+)
 PATTERNS = {
     f"{module}.{name}": value
     for module in MODULES

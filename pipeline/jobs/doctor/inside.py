@@ -83,7 +83,7 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
         reading = look(site.outside, feed, source, found, now).reading
     except (FetchError, ReadError) as error:
         return [fail("sources", f"{url}: {error.reason}", error.fix or "Is the address right, and does its server answer?")]
-    yields = ok("sources", f"{url}: {count(len(reading.candidates), 'item')} by: {reading.parsed.rule}")
+    yields = ok("sources", f"{url}: {count(len(reading.taken), 'item')} by: {reading.parsed.rule}")
     return [yields, *clock(served_at(found), urlsplit(found.final_url).hostname or "", now)]
 
 
