@@ -20,7 +20,6 @@ SHORTEST = 12
 ENOUGH_OF_LEAD, ENOUGH_OF_TITLE = 0.65, 0.25
 MUCH_OF_LEAD = 0.8
 NEARLY_ALL_OF_LEAD = 0.9
-_PRIME = (1 << 61) - 1
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[.!?:|–—-]\s")
 
@@ -37,12 +36,8 @@ _DATES = _set(
 )
 
 
-def _multipliers() -> tuple[tuple[int, int], ...]:
-    made = [blake2b(f"gazet {number}".encode(), digest_size=16).digest() for number in range(ROWS * BANDS)]
-    return tuple((int.from_bytes(one[:8]) % _PRIME | 1, int.from_bytes(one[8:]) % _PRIME) for one in made)
-
-
-_PERMUTATIONS = _multipliers()
+_MASKS = tuple(int.from_bytes(blake2b(f"gazet {number}".encode(), digest_size=8).digest()) for number in range(ROWS * BANDS))
+"""Each orders the shingles' hashes anew: by what they are after exclusive or with it, which Python does fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +83,7 @@ def bands(story: Told) -> tuple[str, ...]:
     if len(story.lead) < SHORTEST:
         return ()
     marks = [_mark(shingle) for shingle in _shingles((*story.title, *story.lead))]
-    least = [min((factor * mark + addend) % _PRIME for mark in marks) for factor, addend in _PERMUTATIONS]
+    least = [min(map(mask.__xor__, marks)) for mask in _MASKS]
     rows = (least[start : start + ROWS] for start in range(0, len(least), ROWS))
     return tuple(f"{number:02}{blake2b(repr(row).encode(), digest_size=8).hexdigest()}" for number, row in enumerate(rows))
 

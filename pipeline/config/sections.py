@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
@@ -301,6 +302,12 @@ class Settings(Section):
     alerts: AlertSettings
     feeds: dict[str, FeedSettings]
     files: Fingerprint = Field(default=(), repr=False)
+
+    @functools.cached_property
+    def by_url(self) -> dict[str, tuple[FeedSettings, SourceSettings]]:
+        """For each source the first feed that reads it, and its settings."""
+        pairs = [(feed, source) for feed in self.feeds.values() for source in feed.source]
+        return {source.url: (feed, source) for feed, source in reversed(pairs)}
 
     def named_files(self) -> list[str]:
         """The files that the settings name: secrets and certificates."""

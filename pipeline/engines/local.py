@@ -239,7 +239,7 @@ class LocalEngine:
         return [future.result() for future in begun if future.done()]
 
     def _collect_one(self, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
-        result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now))
+        result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now), mends=False)
         return result or Collected(source.url, source.feeds, problem="it could not be collected")
 
     def _mail(self, problems: list[str]) -> None:
@@ -300,10 +300,10 @@ class LocalEngine:
         self._say(lines.sent(tally))
         return tally
 
-    def _guard(self, key: str, problems: list[str], job: Callable[[], T]) -> T | None:
+    def _guard(self, key: str, problems: list[str], job: Callable[[], T], *, mends: bool = True) -> T | None:
         """Run one job; a failure of one never stops the rest (promise 6)."""
         try:
-            with noted(self.site, key, self.clock()):
+            with noted(self.site, key, self.clock(), mends=mends):
                 return job()
         except GazetError as error:
             problems.append(str(error))

@@ -44,6 +44,11 @@ def of_new(
     return told | {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
 
 
+def may_wait(source: SourceRecord, wanted: SourceSettings) -> bool:
+    """Whether articles of this source are fetched at all."""
+    return wanted.full_text or SourceKind.SITEMAP in (wanted.kind, source.way_kind)
+
+
 def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     """Always where the source gives no title, as a sitemap does."""
     return wanted.full_text or candidate.title == candidate.url

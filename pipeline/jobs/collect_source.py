@@ -54,18 +54,14 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     else:
         told = articles.of_new(site, source, wanted, order, reached.reading, now)
         done = _apply(site, source, wanted, reached, reached.reading, told, now)
-    if wanted.full_text or reached.reading is None:
+    if articles.may_wait(source, wanted):
         articles.catch_up(site, source, order, wanted, now)
     return done
 
 
 def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
     """The settings of a source and of the first feed that reads it (all feeds agree, ``config`` sees to that)."""
-    for feed in site.settings.feeds.values():
-        for source in feed.source:
-            if source.url == url:
-                return feed, source
-    raise KeyError(url)
+    return site.settings.by_url[url]
 
 
 def _keep(site: Site, source: SourceRecord, reached: Reached, now: datetime, wanted: SourceSettings) -> Collected:
@@ -75,6 +71,8 @@ def _keep(site: Site, source: SourceRecord, reached: Reached, now: datetime, wan
         sources.answered(tx, source.id, _answer(source, reached, _hints(source.hints), now, wanted))
         if sources.recovered(tx, source):
             _mended(tx, source, now)
+        else:
+            runs.mended(tx, f"collect:{source.url}", now)
         if whole and source.state is SourceState.OK and (silent := watch.silence(_past(tx, source), now)):
             sources.odd(tx, source.id, source.rule, silent)
             _report_oddity(tx, source, silent, now)
@@ -153,7 +151,7 @@ def _report_oddity(tx: Tx, source: SourceRecord, reason: str, now: datetime) -> 
 
 
 def _mended(tx: Tx, source: SourceRecord, now: datetime) -> None:
-    runs.mended(tx, f"source:{source.url}", now)
+    runs.mended(tx, f"source:{source.url}", now, f"collect:{source.url}")
 
 
 def _apply(

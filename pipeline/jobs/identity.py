@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from pipeline.store import Tx, articles, feeds, items, merges, versions
 from pipeline.store.merges import Alike
 from pipeline.store.sources import SourceRecord
 
+_COMPARED = 10
 WITHIN = timedelta(days=7)
 """A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
 
@@ -93,15 +95,26 @@ def _merge_alike(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     stories = {one.item_id: likeness.told(one.title, one.summary) for one in found}
     pairs = [
         (likeness.same_story(told[place], stories[one.item_id]), place, one)
-        for place, candidate in enumerate(plan.new)
-        for one in found
-        if not one.bands.isdisjoint(bands[place]) and _about_as_old(candidate, one)
+        for place, one in _meetings(bands, found)
+        if _about_as_old(plan.new[place], one)
     ]
     taken: dict[int, Alike] = {}
     for score, place, one in sorted(pairs, key=lambda pair: -pair[0]):
         if score and place not in taken and one.item_id not in {other.item_id for other in taken.values()}:
             taken[place] = one
     return _with_merged(plan, taken)
+
+
+def _meetings(bands: Sequence[Sequence[str]], found: Sequence[Alike]) -> Iterator[tuple[int, Alike]]:
+    """Which new entries (by their place) are to be compared with which items: a few that share the most bands."""
+    under: dict[str, list[Alike]] = {}
+    for one in found:
+        for band in one.bands:
+            under.setdefault(band, []).append(one)
+    for place, listed in enumerate(bands):
+        shared = Counter(one.item_id for band in listed for one in under.get(band, ()))
+        by_id = {one.item_id: one for band in listed for one in under.get(band, ())}
+        yield from ((place, by_id[item_id]) for item_id, _count in shared.most_common(_COMPARED))
 
 
 def _about_as_old(candidate: CandidateItem, one: Alike) -> bool:

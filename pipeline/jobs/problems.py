@@ -13,8 +13,11 @@ from pipeline.store.runs import ProblemRecord
 
 
 @contextlib.contextmanager
-def noted(site: Site, key: str, now: datetime) -> Iterator[None]:
-    """Records what the body raises under ``key`` and raises it again; a body that ends well mends the problem."""
+def noted(site: Site, key: str, now: datetime, *, mends: bool = True) -> Iterator[None]:
+    """Records what the body raises under ``key`` and raises it again; a body that ends well mends the problem.
+
+    ``mends`` off: the body does that itself, in a transaction that it has anyway.
+    """
     try:
         yield
     except SendRefusedError:  # kept under a key of its own by what refused: jobs/trust.py
@@ -27,8 +30,9 @@ def noted(site: Site, key: str, now: datetime) -> Iterator[None]:
             site, key, f"{key} failed unexpectedly: {error!r}", "Please report this with the log: it is a mistake in Gazet.", now
         )
         raise
-    with site.store.write() as tx:
-        runs.mended(tx, key, now)
+    if mends:
+        with site.store.write() as tx:
+            runs.mended(tx, key, now)
 
 
 def fresh(site: Site, now: datetime) -> list[ProblemRecord]:
