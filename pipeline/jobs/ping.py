@@ -12,7 +12,7 @@ from pipeline.http import Fetcher
 from pipeline.jobs.site import Site
 from pipeline.store import runs
 
-_UNHEALTHY = ("tick", "sweep", "store", "relay", "deliver", "disk")
+_UNHEALTHY = ("tick", "sweep", "store", "relay", "trust", "deliver", "compose", "disk", "web", "site.url", "notice", "notices")
 _SECONDS = 10
 _ANSWER_BYTES = 100_000
 _FAILING = timedelta(hours=1)
@@ -20,7 +20,7 @@ _KIND = "ping"
 
 
 def healthy(site: Site) -> bool:
-    """Whether nothing stands in the way of the next digest. Raises StoreError."""
+    """Whether nothing stands in the way of the next digest, of leaving it, or of an alert. Raises StoreError."""
     with site.store.read() as tx:
         return not any(one.key.partition(":")[0] in _UNHEALTHY for one in runs.problems(tx))
 

@@ -296,13 +296,15 @@ def test_spf(names: DnsServer, name: str, values: tuple[str, ...], level: str, h
     [
         ("s1", (f'"v=DKIM1; k=rsa; p={"M" * 216}"',), "note"),
         ("s1", ('"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"',), "ok"),
+        ("s1", ('"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"', '"of=another; kind=1"'), "ok"),
+        ("s1", ('"of=another; kind=1"', '"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"'), "ok"),
         ("s1", ('"v=DKIM1; p="',), "fail"),
         ("s1", ('"p; ;=;=="',), "fail"),
         ("s2", ('"v=DKIM1; p=x"',), "fail"),
         ("a b", ('"v=DKIM1; p=x"',), "fail"),
         ("", ('"v=DKIM1; p=x"',), "note"),
     ],
-    ids=["short", "ed25519", "revoked", "nonsense", "no such selector", "no selector", "unknown"],
+    ids=["short", "ed25519", "a stranger's record behind it", "a stranger's record before it", "revoked", "nonsense", "no such selector", "no selector", "unknown"],
 )
 def test_dkim(names: DnsServer, selector: str, values: tuple[str, ...], level: str) -> None:
     names.add(f"s1._domainkey.{DOMAIN}", "TXT", *values)
