@@ -149,7 +149,7 @@ def ask_soon(site: Site) -> None:
 def _ask(site: Site) -> WebAnswer:
     url = f"{site.settings.site.url}/healthz"
     try:
-        found = _fetcher(site.settings).fetch(url)
+        found = asker(site.settings).fetch(url)
     except FetchError as error:
         return WebAnswer(Identity.NOBODY, f"{url}: {error.reason}", _fix(site.settings, error))
     if found.final_url != url:
@@ -165,13 +165,13 @@ def _ask(site: Site) -> WebAnswer:
     return WebAnswer(Identity.THIS_SITE, f"{url} answers as this site", date=served_at(found))
 
 
-def _fetcher(settings: Settings) -> Fetcher:
-    """The operator named this address, so it may be a private one and have any port."""
+def asker(settings: Settings, *, most_bytes: int = _MOST_BYTES) -> Fetcher:
+    """Asks site.url. The operator named this address, so it may be a private one and have any port."""
     parts = urlsplit(settings.site.url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     allow = settings.collect.allow
     named = True if allow is True else (f"{host_of(settings)}:{port}", *(allow or ()))
-    return Fetcher(allow=named, timeout=_PATIENCE, max_bytes=_MOST_BYTES, user_agent=f"Gazet/{__version__} (+{settings.site.url})")
+    return Fetcher(allow=named, timeout=_PATIENCE, max_bytes=most_bytes, user_agent=f"Gazet/{__version__} (+{settings.site.url})")
 
 
 def _fix(settings: Settings, error: FetchError) -> str:
