@@ -32,6 +32,16 @@ def proof(tx: Tx, name: str) -> Proof:
     return Proof(*(relay or ("", None)), *(site or ("", None)))
 
 
+def answered_url(tx: Tx) -> str:
+    """The address that answered as this site; "" when none did, or another one since."""
+    return tx.execute(select(SiteRow.answered_url)).scalar() or ""
+
+
+def tested_hashes(tx: Tx) -> list[str]:
+    """Of every relay that a test mail was ever accepted by."""
+    return list(tx.execute(select(RelayRow.tested_settings_hash).where(RelayRow.tested_settings_hash != "")).scalars())
+
+
 def tested(tx: Tx, name: str, settings_hash: str, now: datetime) -> None:
     """A test mail was accepted with these settings; whatever the relay could not do before, it can now."""
     runs.relay(tx, name)

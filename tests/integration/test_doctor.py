@@ -91,7 +91,7 @@ def patient(tmp_path: Path, web: WebServer, smtp: SmtpServer) -> Iterator[Patien
     made.news("Eerste bericht", "2026-11-20T09:00")
     made.close()
     gazet("run", "--once", site=made.folder)
-    web.serve("/healthz", json.dumps({"site": made.site.links.site_mark()}), content_type="application/json")
+    web.serve("/healthz", json.dumps({"site": made.site.mark}), content_type="application/json")
     yield made
     made.close()
 

@@ -320,7 +320,7 @@ def test_health_names_the_site_and_nothing_that_is_secret(served):
     got = served.get("/healthz")
     assert (got.status, got.headers["content-type"], got.headers["cache-control"]) == (200, "application/json", "no-store")
     assert json.loads(got.text) == {
-        "site": served.world.site.links.site_mark(),
+        "site": served.world.site.mark,
         "status": "attention",
         "reason": "",
         "problems": 1,
