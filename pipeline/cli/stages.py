@@ -235,11 +235,13 @@ def compose(
 def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Callable[[Site, str, datetime], T]) -> list[T]:
     """Run a job for the feed or for each; one that fails does not stop the others, and the first error is raised at the end."""
     from pipeline.jobs.problems import noted
+    from pipeline.jobs.trust import expect_address
 
     done, errors = [], []
     with _working(site) as opened:
         clock = clock_of(opened.settings, now)
         if kind == "compose":
+            expect_address(opened)
             _expect_rehearsal(opened, now)
         for slug in _slugs(opened, feed):
             try:

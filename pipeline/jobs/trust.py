@@ -92,6 +92,13 @@ def expect_moving_clock(site: Site) -> None:
             raise _standing(relay)
 
 
+def expect_address(site: Site) -> None:
+    """Raises SendRefusedError where an edition would be opened whose links lead nowhere, for they are frozen in its mails."""
+    for relay in site.settings.relay[:1]:
+        if not relay.on_loopback and is_example(host_of(site.settings)):
+            raise _no_address(site, relay)
+
+
 def watch(site: Site, now: datetime | None = None) -> None:
     """Say that mail will wait before it has to; and ask site.url each day whether people can still leave there.
 
@@ -150,11 +157,15 @@ def _out_of_place(site: Site, relay: RelaySettings, *, standing_clock: bool) -> 
     if standing_clock:
         return _standing(relay)
     if is_example(host_of(site.settings)):
-        return _not_yet(relay, f"site.url is still the example {site.settings.site.url}", "Put the public address into gazet.toml.")
+        return _no_address(site, relay)
     if _copied(site):
         fix = f"For a rehearsal take [[relay]] out of this gazet.toml; if no other one runs any more, {_test_mail(site)} is needed."
         return _not_yet(relay, "this site is a copy or was moved, its test mail was sent elsewhere", fix)
     return None
+
+
+def _no_address(site: Site, relay: RelaySettings) -> SendRefusedError:
+    return _not_yet(relay, f"site.url is still the example {site.settings.site.url}", "Put the public address into gazet.toml.")
 
 
 def _standing(relay: RelaySettings) -> SendRefusedError:

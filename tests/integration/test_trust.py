@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from pipeline import app
+from pipeline.config import OUTBOX
 from pipeline.errors import SendRefusedError
 from pipeline.jobs import trust
 from pipeline.jobs.ping import healthy
 from pipeline.jobs.trust import Identity
 from pipeline.models import DeliveryStatus
-from pipeline.store.schema import ProblemRow
+from pipeline.store import editions
+from pipeline.store.schema import DeliveryRow, ProblemRow
 from tests.integration.command import gazet
 from tests.integration.real import ANN, BOB, LONG_AGO, ME, NOW, Site, real_relay, relay_toml
 from tests.integration.running import Running
@@ -61,7 +63,10 @@ def test_first_everything_is_missing_and_each_step_is_said_in_one_line(any_site:
     assert len(ended.faults) == 1
     assert "site.url is still the example https://nieuws.example.org" in ended.err
     assert site.once().err == "", "cron is told once"
-    nothing_left(site, relay)
+    assert "still the example" in site.command("compose").err
+    assert relay.connections == 0
+    with site.site.store.read() as tx:
+        assert editions.latest(tx, 1) == [], "its mails would hold links that lead nowhere"
 
     site.change("https://nieuws.example.org", site.web.url("").rstrip("/"))
     site.is_silent()
@@ -363,6 +368,58 @@ def test_with_a_clock_that_stands_still_no_edition_is_opened_that_the_next_run_w
         assert (ended.code, "sends nothing with --now" in ended.err) == (1, True)
     site.once()
     assert sorted(kept.recipient for kept in relay.messages[before:]) == [ANN, BOB], "whoever is due next week waits for next week"
+
+
+def rehearsing(site: Site, relay: SmtpServer, url: str) -> str:
+    """A site without a relay that has opened an edition for two and put one mail into the outbox; then it gets its relay."""
+    own = site.web.url("").rstrip("/")
+    site.change(relay_toml(relay), "")
+    site.change(own, url or own)
+    site.close()
+    gazet("collect", site=site.folder)
+    gazet("compose", site=site.folder)
+    [first, *_] = sorted(site.statuses(site.label))
+    with site.site.store.write() as tx:
+        mine = DeliveryRow.address == first
+        tx.execute(update(DeliveryRow).where(mine).values(status=DeliveryStatus.ACCEPTED, relay=OUTBOX))
+    if url:
+        site.change(url, own)
+    site.change("[collect]", relay_toml(relay) + "[collect]")
+    site.answers()
+    assert "ready" in site.test().out
+    return site.label
+
+
+def test_what_the_outbox_began_no_relay_goes_on_with_unasked(site: Site, relay: SmtpServer) -> None:
+    label = rehearsing(site, relay, "")
+    ended = site.once()
+    assert (ended.code, len(ended.faults)) == (1, 1)
+    assert f'begun as a rehearsal. "gazet resume {label}" sends the rest' in ended.err
+    assert [kept.recipient for kept in relay.messages] == [ME]
+    gazet("resume", label, site=site.folder)
+    assert site.once().code == 0
+    assert sorted(kept.recipient for kept in relay.messages) == [BOB, ME]
+    assert gazet("retry", label, "--from-outbox", site=site.folder).code == 0
+    assert site.once().code == 0
+    assert sorted(kept.recipient for kept in relay.messages) == [ANN, BOB, ME]
+    site.sums(label)
+
+
+def test_mails_with_links_that_lead_nowhere_are_never_sent_to_people(site: Site, relay: SmtpServer) -> None:
+    """site.url is frozen in them: nobody who gets one could unsubscribe."""
+    label = rehearsing(site, relay, "https://nieuws.example.org")
+    ended = site.once()
+    assert "site.url was an example" in ended.err
+    assert f"gazet cancel {label}" in ended.err
+    gazet("resume", label, site=site.folder)
+    assert "site.url was an example" in site.once().err
+    refused = gazet("retry", label, "--from-outbox", site=site.folder)
+    assert (refused.code, "no link in its mails would work" in refused.err) == (2, True)
+    assert [kept.recipient for kept in relay.messages] == [ME]
+    gazet("cancel", label, site=site.folder)
+    site.once()
+    assert sorted(kept.recipient for kept in relay.messages) == [BOB, ME], "who had nothing gets the items in the next digest"
+    assert site.web.url("").encode().rstrip(b"/") in relay.messages[-1].data
 
 
 def test_a_relay_that_is_taken_out_leaves_no_complaint_behind(site: Site, relay: SmtpServer) -> None:
