@@ -241,8 +241,8 @@ def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Ca
     with _working(site) as opened:
         clock = clock_of(opened.settings, now)
         if kind == "compose":
-            expect_address(opened)
             _expect_rehearsal(opened, now)
+            expect_address(opened)
         for slug in _slugs(opened, feed):
             try:
                 with noted(opened, f"{kind}:{slug}", clock()):

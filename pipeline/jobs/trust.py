@@ -146,7 +146,7 @@ def missing(
         proof = relays.proof(tx, relay.name)
     if not hmac.compare_digest(proof.tested_hash, settings_hash(site, relay)):
         return _not_yet(relay, "no test mail was accepted with its present settings", f"{_test_mail(site)} sends one.")
-    if proof.answered_url == site.settings.site.url or (ask_at is not None and _answers_now(site, proof.asked_at, ask_at)):
+    if proof.answered_url == _address(site) or (ask_at is not None and _answers_now(site, proof.asked_at, ask_at)):
         return None
     fix = '"gazet doctor" says what it answers; "gazet run" and "gazet serve" are the web server it should lead to.'
     return _not_yet(relay, f"{site.settings.site.url} has not answered as this site", fix)
@@ -186,6 +186,11 @@ def _here(site: Site) -> str:
     return site.links.place_hash(site.store.place)[:_HALF]
 
 
+def _address(site: Site) -> str:
+    """What is remembered of an answer: which address gave it, and for which place."""
+    return f"{site.settings.site.url} {_here(site)}"
+
+
 def _test_mail(site: Site) -> str:
     return f'"gazet send {next(iter(sorted(site.settings.feeds)), "FEED")} --test YOUR-ADDRESS"'
 
@@ -223,7 +228,7 @@ def _asked_daily(site: Site, relay: RelaySettings, now: datetime) -> bool:
     """Whether the address, which did answer once, is to be asked again: once a day, more often while it does not."""
     with site.store.read() as tx:
         proof, silent = relays.proof(tx, relay.name), lasting.fails(tx, _KIND)
-    if proof.answered_url != site.settings.site.url:
+    if proof.answered_url != _address(site):
         return False
     asked_at, patience = proof.asked_at, ASK_AGAIN if silent else _A_DAY
     return asked_at is None or not timedelta() <= now - asked_at < patience
@@ -238,12 +243,12 @@ def ask(site: Site, now: datetime) -> WebAnswer:
     answer, url = _ask(site), site.settings.site.url
     with site.store.write() as tx:
         if answer.identity is not Identity.NOBODY:
-            relays.answered(tx, url if answer.identity is Identity.THIS_SITE else "", now)
+            relays.answered(tx, _address(site) if answer.identity is Identity.THIS_SITE else "", now)
             lasting.worked(tx, _KIND, now)
             runs.mended(tx, f"{_KIND}:{url}", now)
             return answer
         relays.asked(tx, now)
-        if lasting.failed(tx, _KIND, host_of(site.settings), now) >= _SILENT and relays.answered_url(tx) == url:
+        if lasting.failed(tx, _KIND, host_of(site.settings), now) >= _SILENT and relays.answered_url(tx) == _address(site):
             what = f"{answer.what} for more than an hour: nobody can unsubscribe"
             runs.problem(tx, f"{_KIND}:{url}", what, answer.fix, now)
     return answer

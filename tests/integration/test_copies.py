@@ -73,10 +73,20 @@ def test_not_even_a_test_mail_lets_a_copy_write_while_the_address_leads_to_the_o
     assert tested.code == 0
     assert "another Gazet site" in tested.out
     assert "ready" not in tested.out
+    site.is_silent()  # the original rests for a moment: that it answered once is no proof for a copy
+    assert "ready" not in gazet("send", "po", "--test", ME, site=copy).out
     collected(copy)
     before = len(relay.messages)
     assert "has not answered as this site" in gazet("run", "--once", site=copy).err
     assert len(relay.messages) == before
+
+
+def test_what_the_address_answered_for_the_original_is_no_proof_for_a_copy(site: Site, tmp_path: Path) -> None:
+    copy = copied(site, tmp_path / "copy")
+    site.is_silent()
+    tested = gazet("send", "po", "--test", ME, site=copy)
+    assert "has not answered as this site" in tested.out
+    assert "ready" not in tested.out
 
 
 def test_a_copy_mails_no_alert_either(site: Site, relay: SmtpServer, tmp_path: Path) -> None:
