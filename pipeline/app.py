@@ -164,6 +164,17 @@ def relay_for(site: Site, *, standing_clock: bool = False) -> Relay:
     return relay_from(settings, site.settings.folder)
 
 
+def carrier_for(site: Site, *, standing_clock: bool = False) -> Relay:
+    """The same for mails to those who run the site: alerts and eves need no test mail, for one of them may say so.
+
+    Raises SendRefusedError for a copy of a site, with a standing clock, and with an example address.
+    """
+    if site.settings.relay:
+        trust.require_place(site, site.settings.relay[0], standing_clock=standing_clock)
+        return relay_from(site.settings.relay[0], site.settings.folder)
+    return relay_for(site)
+
+
 def process_name() -> str:
     """Names this process in lease tokens: host and pid namespace, boot, pid and start time tell it from any other."""
     return f"{_machine()}/{_boot_id()}/{os.getpid()}/{_start_time(os.getpid())}"
