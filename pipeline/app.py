@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import functools
@@ -71,7 +72,9 @@ def outside_of(settings: Settings) -> Outside:
 @functools.cache
 def readers(seconds: float) -> ReaderProcesses:
     """The processes that read foreign bytes, shared by whatever this process opens; started when first needed."""
-    return ReaderProcesses(_READERS, seconds)
+    made = ReaderProcesses(_READERS, seconds)
+    atexit.register(made.close)
+    return made
 
 
 def reload(site: Site, now: datetime) -> Site:
@@ -183,6 +186,17 @@ def relay_for(site: Site, *, standing_clock: bool = False) -> Relay:
     if not settings.on_loopback:
         trust.require(site, settings, standing_clock=standing_clock)
     return relay_from(settings, site.settings.folder)
+
+
+def carrier_for(site: Site, *, standing_clock: bool = False) -> Relay:
+    """The same for mails to those who run the site: alerts and eves need no test mail, for one of them may say so.
+
+    Raises SendRefusedError for a copy of a site, with a standing clock, and with an example address.
+    """
+    if site.settings.relay:
+        trust.require_place(site, site.settings.relay[0], standing_clock=standing_clock)
+        return relay_from(site.settings.relay[0], site.settings.folder)
+    return relay_for(site)
 
 
 def process_name() -> str:

@@ -247,7 +247,10 @@ def _say_switch(settings: Settings, url: str | None, url_file: Path | None) -> l
         named = f'  url_file = "{url_file.absolute()}"'
     else:
         named = '  url = "…"                 # the URL that you just gave' if _has_password(url or "") else f'  url = "{url}"'
-    return [*lines, f"  in {settings.folder / 'gazet.toml'}, instead of what stands under [store]:", named]
+    lines += [f"  in {settings.folder / 'gazet.toml'}, instead of what stands under [store]:", named]
+    if any(not relay.on_loopback for relay in settings.relay[:1]):
+        lines.append('and then "gazet send FEED --test YOUR-ADDRESS": a test mail counts for one store')
+    return lines
 
 
 def _has_password(url: str) -> bool:

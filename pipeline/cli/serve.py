@@ -39,15 +39,15 @@ def serve(
     Example: `gazet serve --listen 127.0.0.1:8080`
     """
     from pipeline import app
-    from pipeline.jobs.problems import noted
 
     with logging_to_stderr(log_format) as log, stopping() as stop, contextlib.ExitStack() as held:
         held.enter_context(app.serving(folder_of(site)))
         current = app.open_site(folder_of(site))
         log.about(lambda: current.settings)
         server = _server(lambda: current, lambda: datetime.now(UTC), log, listen)
-        with noted(current, "web", datetime.now(UTC)):
-            server.start()
+        server.start()  # one that cannot says so here: it is no problem of a "gazet run", which may serve well beside it
+        if not listen:
+            _mended(current)
         try:
             log(_begins(current, server))
             while not stop.wait(_LOOK_UP_SECONDS) and server.alive:
@@ -55,6 +55,14 @@ def serve(
         finally:
             server.stop()
             current.store.close()
+
+
+def _mended(site: Site) -> None:
+    """What "gazet run" could not do it does here, where run is told not to (--no-web)."""
+    from pipeline.store import runs
+
+    with contextlib.suppress(GazetError), site.store.write() as tx:
+        runs.mended(tx, "web", datetime.now(UTC))
 
 
 @contextlib.contextmanager

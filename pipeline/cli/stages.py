@@ -70,6 +70,14 @@ def _name_feeds(site: Site) -> None:
     take_settings(site, datetime.now(UTC))
 
 
+def _expect_rehearsal(site: Site, now: str) -> None:
+    """With --now no edition is opened where it would reach people: the next run, without, would send it."""
+    from pipeline.jobs.trust import expect_moving_clock
+
+    if now:
+        expect_moving_clock(site)
+
+
 def _slugs(site: Site, feed: str | None) -> list[str]:
     """The feed named, or all. Raises ConfigError for an unknown one, and where there is none at all."""
     return [site.feed(feed).slug] if feed else sorted(_expect_feeds(site.settings))
@@ -105,6 +113,7 @@ def run(
     speaking = contextlib.nullcontext() if once else logging_to_stderr(LogFormat.JSON if as_json else log_format)
     with speaking as log, _working(site) as opened, stopping() as stop, _progress(log) as progress:
         _expect_feeds(opened.settings)
+        _expect_rehearsal(opened, now)
         engine = LocalEngine(
             opened,
             lambda: app.relay_for(engine.site, standing_clock=bool(now)),
@@ -115,6 +124,7 @@ def run(
             say=log or ((lambda _: None) if as_json else say),
             progress=progress,
             reload=app.reload,
+            carrier=lambda: app.carrier_for(engine.site, standing_clock=bool(now)),
         )
         if log:
             log.about(lambda: engine.site.settings)
@@ -251,10 +261,14 @@ def compose(
 def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Callable[[Site, str, datetime], T]) -> list[T]:
     """Run a job for the feed or for each; one that fails does not stop the others, and the first error is raised at the end."""
     from pipeline.jobs.problems import noted
+    from pipeline.jobs.trust import expect_address
 
     done, errors = [], []
     with _working(site) as opened:
         clock = clock_of(opened.settings, now)
+        if kind == "compose":
+            _expect_rehearsal(opened, now)
+            expect_address(opened)
         for slug in _slugs(opened, feed):
             try:
                 with noted(opened, f"{kind}:{slug}", clock()):
@@ -292,10 +306,11 @@ def deliver(
             with opened.store.read() as tx:
                 identity = operate.find_edition(tx, edition).id
         swept = sweep(opened, app.dead_process(opened), clock())
-        relay = app.relay_for(opened, standing_clock=bool(now))
         if identity is None:
             tidy(opened, app.dead_process(opened), clock())
-            told = send_notices(opened, relay, process=app.process_name(), clock=clock, stop=stop)
+            carrier = app.carrier_for(opened, standing_clock=bool(now))
+            told = send_notices(opened, carrier, process=app.process_name(), clock=clock, stop=stop)
+        relay = app.relay_for(opened, standing_clock=bool(now))
         _refuse_paused(opened, relay.name)
         tally = deliver_batch(
             opened, relay, process=app.process_name(), clock=clock, stop=stop, edition_id=identity, progress=progress

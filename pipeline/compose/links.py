@@ -54,9 +54,13 @@ class Links:
         """A keyed hash of settings, which may hold a password: who reads the store cannot try guesses against it."""
         return hmac.new(self._secret, b"gazet.settings\0" + text.encode(), hashlib.sha256).hexdigest()
 
-    def site_mark(self) -> str:
-        """Tells this site from any other without telling its secret; ``/healthz`` answers with it. 22 characters."""
-        digest = hmac.new(self._secret, b"gazet.site", hashlib.sha256).digest()
+    def place_hash(self, place: str) -> str:
+        """A keyed hash of where a store is."""
+        return hmac.new(self._secret, b"gazet.place\0" + place.encode(), hashlib.sha256).hexdigest()
+
+    def site_mark(self, place: str) -> str:
+        """Tells the site whose store is there from any other without telling its secret, and from a copy. 22 characters."""
+        digest = hmac.new(self._secret, b"gazet.site\0" + place.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest)[:22].decode()
 
     def address_hash(self, address: str) -> str:

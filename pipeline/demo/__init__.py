@@ -6,19 +6,23 @@ the store, the published files and the mails are what a real site has.
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import hashlib
+import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipeline import app
+from pipeline.config import OUTBOX
+from pipeline.deliver.outbox import Outbox
 from pipeline.demo.site import SampleSite
 from pipeline.engines.local import LocalEngine, TickReport
 from pipeline.errors import GazetError, UsageError
@@ -53,7 +57,7 @@ noor@example.org,samen-opleiden,Noor Yılmaz,weekly,,demo
 def run(folder: Path, say: Callable[[str], None]) -> None:
     """Make the demo site in ``folder``, play it, and say what happened. Raises UsageError for a folder that is not a demo's."""
     _clear(folder)
-    with SampleSite() as sample:
+    with _no_variables(), SampleSite() as sample:
         _write_site(folder, sample.url)
         site = app.open_site(folder)
         try:
@@ -62,6 +66,16 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
         finally:
             site.store.close()
     _tell_where(folder, say)
+
+
+@contextlib.contextmanager
+def _no_variables() -> Iterator[None]:
+    """Without the GAZET_ variables of whoever tries it: they name a real relay or store, and the demo uses none (promise 12)."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith("GAZET_")}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _clear(folder: Path) -> None:
@@ -135,7 +149,7 @@ def _tick(site: Site, now: datetime, say: Callable[[str], None], what: str) -> T
     say(f"── {local}" + (f", {what}" if what else ""))
     engine = LocalEngine(
         site,
-        lambda: app.relay_for(site),
+        lambda: Outbox(site.settings.path("var/outbox"), OUTBOX),  # never a relay, whatever the settings say
         process=app.process_name(),
         is_dead=app.dead_process(site),
         clock=lambda: now,

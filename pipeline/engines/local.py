@@ -21,7 +21,7 @@ from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
-from pipeline.jobs import due, lines
+from pipeline.jobs import due, lines, trust
 from pipeline.jobs.alerts import post_alert
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
@@ -77,7 +77,8 @@ class TickReport:
 class LocalEngine:
     """Runs jobs in this process. ``clock`` gives aware UTC; ``say`` hears one line for a person at a time.
 
-    ``reload`` gives the site as its files say now; ``site`` is always the one in force.
+    ``reload`` gives the site as its files say now; ``site`` is always the one in force. ``relay`` is for subscribers,
+    ``carrier`` for notices: the same if left out.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class LocalEngine:
         say: Callable[[str], None],
         progress: Callable[[Tally], None] = lambda _: None,
         reload: Callable[[Site, datetime], Site] = lambda site, _now: site,
+        carrier: Callable[[], Relay] | None = None,
     ) -> None:
         self.site = site
+        self.carrier = carrier or relay
         self.reload = reload
         self.relay = relay
         self.process = process
@@ -115,6 +118,7 @@ class LocalEngine:
         """Everything that is due now, deliveries included."""
         report = self._tick()
         if not self.stop.is_set():
+            self._watch(report.problems)
             self._notify(report.problems)
             report.sent = self._deliver(report.problems)
             self._notify(report.problems)  # what the deliveries found out needs a person now, not at the next run
@@ -143,7 +147,7 @@ class LocalEngine:
         if report is not None:
             # An edition may take hours; a notice does not wait for it, and then judges nothing of the relay.
             if not self._start("deliver", lambda: self._mail(problems)):
-                self._start("notices", lambda: self._notify(problems, judge=False))
+                self._start("notices", lambda: self._inform(problems))
             self._start("ping", self._ping)
         try:
             for problem in self.fresh_problems():
@@ -243,8 +247,17 @@ class LocalEngine:
         return result or Collected(source.url, source.feeds, problem="it could not be collected")
 
     def _mail(self, problems: list[str]) -> None:
+        self._watch(problems)
         self._notify(problems)
         self._deliver(problems)
+
+    def _inform(self, problems: list[str]) -> None:
+        self._watch(problems)
+        self._notify(problems, judge=False)
+
+    def _watch(self, problems: list[str]) -> None:
+        """Find out that mail will have to wait before it does. It may ask site.url, so it is beside the tick."""
+        self._guard("trust", problems, lambda: trust.watch(self.site))
 
     def _notify(self, problems: list[str], *, judge: bool = True) -> None:
         """Post the mails that are due to people who run this, and send them; nothing about them stops a digest."""
@@ -259,7 +272,7 @@ class LocalEngine:
             post_alert(site, name, self.clock())
         if not waiting(site, name, self.clock()):
             return None
-        relay = self.relay()
+        relay = self.carrier()
         rate = self._rate(relay)
         return send_notices(site, relay, process=self.process, clock=self.clock, stop=self.stop, rate=rate, judge=judge)
 

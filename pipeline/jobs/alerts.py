@@ -28,6 +28,7 @@ _PATIENCE = {
     "expired": timedelta(0),
     "ping": timedelta(0),
     "relay": timedelta(0),
+    "site.url": timedelta(0),
 }
 """How long a problem of a kind must last before it is worth a mail: what heals by itself, or is being typed, is not."""
 _USUAL_PATIENCE = timedelta(minutes=10)
@@ -60,13 +61,15 @@ def _patience(tx: Tx, one: ProblemRecord) -> timedelta:
     """A source that is gone for good does not heal by waiting."""
     kind, _, name = one.key.partition(":")
     gone = kind == "source" and any(source.url == name and source.state is SourceState.GONE for source in sources.sources(tx))
-    return timedelta(0) if gone else _PATIENCE.get(kind, _USUAL_PATIENCE)
+    typed = kind == "relay" and ":" in name  # settings that were edited: the test mail is about to be sent
+    return timedelta(0) if gone else _USUAL_PATIENCE if typed else _PATIENCE.get(kind, _USUAL_PATIENCE)
 
 
 def _of_the_carrier(tx: Tx, one: ProblemRecord, relay: str) -> bool:
-    """A relay that takes nothing cannot carry the news of that, and when it can, it is over. Paused, it still takes an alert."""
-    if one.key.startswith(f"relay:{relay}:"):
-        return True
+    """A relay that takes nothing cannot carry the news of that, and when it can, it is over. Paused, it still takes an alert.
+
+    That it has not been tried (``relay:NAME:trust``) it can carry.
+    """
     return one.key == f"relay:{relay}" and not any(known.paused for known in runs.relays(tx) if known.name == relay)
 
 

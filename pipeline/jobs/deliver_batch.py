@@ -21,6 +21,7 @@ from pipeline.compose import message
 from pipeline.deliver import retry
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
+from pipeline.jobs import rehearsed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -72,6 +73,7 @@ def deliver_batch(
     limit where it counts on from an earlier batch. After ``stop`` what is on the wire gets 8 s to finish and is then
     recorded as uncertain. Never raises for what a relay does.
     """
+    rehearsed.keep_back(site, clock())
     with site.store.read() as tx:
         waiting = editions.open_editions(tx, EditionStatus.SENDING)
     batch = _Batch(site, relay, process, clock, stop, progress, rate or RateLimit(relay.rate))

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from pipeline.jobs import open_edition
+from pipeline.errors import SendRefusedError
+from pipeline.jobs import open_edition, trust
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import EditionStatus
@@ -29,8 +30,12 @@ def due_feeds(site: Site) -> list[str]:
 
 
 def due_editions(site: Site, now: datetime) -> list[str]:
-    """Feeds with a schedule that is due."""
-    due = []
+    """Feeds with a schedule that is due; none while mails to people would hold links to an example: that is said by ``trust``."""
+    due: list[str] = []
+    try:
+        trust.expect_address(site)
+    except SendRefusedError:
+        return due
     with site.store.read() as tx:
         if feeds.site_paused(tx):
             return []

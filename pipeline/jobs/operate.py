@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
+from pipeline.jobs import rehearsed
 from pipeline.jobs.lines import count as count_of
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
@@ -56,7 +57,8 @@ def _pause_edition(tx: Tx, edition: EditionRecord, paused: bool) -> str:
     if edition.status is EditionStatus.CANCELLED:
         raise UsageError(f"Edition {edition.label} was cancelled; that is final.")
     status = EditionStatus.PAUSED if paused else EditionStatus.SENDING
-    editions.set_status(tx, edition.id, status, "paused by hand" if paused else "")
+    began = deliveries.first_accepted_by(tx, edition.id) == OUTBOX
+    editions.set_status(tx, edition.id, status, "paused by hand" if paused else rehearsed.GOES_ON if began else "")
     runs.forget(tx, f"edition:{edition.label}")
     return f"edition {edition.label}"
 
@@ -93,10 +95,14 @@ def retry(site: Site, label: str, now: datetime, *, from_outbox: bool) -> int:
         if from_outbox:
             if not site.settings.relay:
                 raise UsageError("There is no relay to send them through.", fix="Add a [[relay]] to gazet.toml first.")
+            if rehearsed.leads_nowhere(edition) and not site.settings.relay[0].on_loopback:
+                raise UsageError(f"Edition {label} was opened while site.url was an example: no link in its mails would work.")
             count = deliveries.requeue(tx, edition.id, (DeliveryStatus.ACCEPTED,), now, relay=OUTBOX)
         else:
             count = deliveries.requeue(tx, edition.id, _RETRIED, now)
         if count:
+            if from_outbox and edition.status is EditionStatus.SENDING:
+                editions.set_status(tx, edition.id, edition.status, rehearsed.GOES_ON)
             editions.extend_deadline(tx, edition.id, now + site.feed(edition.feed).digest.deadline)
             for kind in ("uncertain", "expired", "failed"):
                 runs.forget(tx, f"{kind}:{label}")

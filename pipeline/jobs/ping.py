@@ -9,10 +9,11 @@ from pipeline import __version__
 from pipeline.config import Settings
 from pipeline.errors import FetchError
 from pipeline.http import Fetcher
+from pipeline.jobs import lasting
 from pipeline.jobs.site import Site
 from pipeline.store import runs
 
-_UNHEALTHY = ("tick", "sweep", "store", "relay", "deliver", "disk")
+_UNHEALTHY = ("tick", "sweep", "store", "relay", "trust", "deliver", "compose", "disk", "web", "site.url", "notice", "notices")
 _SECONDS = 10
 _ANSWER_BYTES = 100_000
 _FAILING = timedelta(hours=1)
@@ -20,7 +21,7 @@ _KIND = "ping"
 
 
 def healthy(site: Site) -> bool:
-    """Whether nothing stands in the way of the next digest. Raises StoreError."""
+    """Whether nothing stands in the way of the next digest, of leaving it, or of an alert. Raises StoreError."""
     with site.store.read() as tx:
         return not any(one.key.partition(":")[0] in _UNHEALTHY for one in runs.problems(tx))
 
@@ -59,18 +60,15 @@ def _call(settings: Settings, url: str) -> str:
 
 def _failed(site: Site, host: str, reason: str, now: datetime) -> None:
     with site.store.write() as tx:
-        last = runs.last(tx, _KIND)
-        if last is None or last.finished_at is not None:
-            runs.start(tx, _KIND, host, now)
-        elif now - last.started_at >= _FAILING:
+        if lasting.failed(tx, _KIND, host, now) >= _FAILING:
             what = f"the ping to {host} fails for more than an hour: {reason}"
             runs.problem(tx, _KIND, what, "Correct ping under [alerts] in gazet.toml, or remove it.", now)
 
 
 def _answered(site: Site, now: datetime) -> None:
     with site.store.read() as tx:
-        last = runs.last(tx, _KIND)
-    if last is not None and last.finished_at is None:
+        over = lasting.fails(tx, _KIND) or any(one.key == _KIND for one in runs.problems(tx))
+    if over:
         with site.store.write() as tx:
-            runs.finish(tx, last.id, now, {})
+            lasting.worked(tx, _KIND, now)
             runs.mended(tx, _KIND, now)

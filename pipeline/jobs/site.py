@@ -51,6 +51,11 @@ class Site:
         return host_of(self.settings)
 
     @property
+    def mark(self) -> str:
+        """What ``/healthz`` answers with: the one that asks knows by it that who leaves there leaves here. Raises StoreError."""
+        return self.links.site_mark(self.store.place)
+
+    @property
     def relay_name(self) -> str:
         """The relay that mail goes through, the outbox where none is named."""
         return self.settings.relay[0].name if self.settings.relay else OUTBOX

@@ -99,6 +99,7 @@ def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
     relays = [relay.name for relay in settings.relay] or [OUTBOX]
     named = {kind: list(settings.feeds) for kind in ("publish", "compose", "intro")}
     named["relay"] = [*relays, *(f"{relay.name}:trust" for relay in settings.relay if not relay.on_loopback)]
+    named["site.url"] = [settings.site.url] if any(not relay.on_loopback for relay in settings.relay[:1]) else []
     named["source"] = named["flood"] = [source.url for feed in settings.feeds.values() for source in feed.source]
     for kind, names in named.items():
         runs.forget_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})

@@ -1,8 +1,10 @@
 """Promise 12: what a relay that reaches real people needs before it writes to subscribers, and how each part is met.
 
-    no --now ─▶ site.url is no example ─▶ a test mail accepted with these settings ─▶ site.url answered as this site ─▶ it writes
+    no --now ─▶ site.url is no example ─▶ this is no copy ─┬─▶ a test mail accepted with these settings ─▶ site.url answered as
+                                                           │   this site ─▶ it writes to subscribers
+                                                           └─▶ it carries alerts and eves to those who run the site
 
-``gazet send FEED --test ADDRESS`` meets the last two. The outbox and a test server on loopback need none of it.
+``gazet send FEED --test ADDRESS`` meets the last three. The outbox and a test server on loopback need none of it.
 """
 
 from __future__ import annotations
@@ -20,11 +22,17 @@ from pipeline.config import RelaySettings, Settings
 from pipeline.deliver.smtp import password_of
 from pipeline.errors import FetchError, SendRefusedError
 from pipeline.http import Fetched, Fetcher
+from pipeline.jobs import lasting
 from pipeline.jobs.site import Site, host_of
-from pipeline.store import relays, runs
+from pipeline.store import Tx, relays, runs, subscribers
 
 ASK_AGAIN = timedelta(minutes=5)
+_A_DAY = timedelta(days=1)
+_SILENT = timedelta(hours=1)
 _PATIENCE = timedelta(seconds=10)
+_KIND = "site.url"
+_HALF = 32
+"""Hexadecimal digits of each half of a relay's hash: 128 bits."""
 _MOST_BYTES = 65536
 _EXAMPLES = ("example.com", "example.net", "example.org", "example", "test", "invalid", "localhost")
 """Names that never lead anywhere (RFC 2606, RFC 6761), and everything below them."""
@@ -63,12 +71,64 @@ def require(site: Site, relay: RelaySettings, *, standing_clock: bool, now: date
     now = now or datetime.now(UTC)
     refused = missing(site, relay, standing_clock=standing_clock, ask_at=now)
     with site.store.write() as tx:
-        if refused is not None:
-            runs.problem(tx, f"relay:{relay.name}:trust", refused.what, refused.fix, now)
-        else:
-            runs.mended(tx, f"relay:{relay.name}:trust", now)
+        _keep(tx, relay, refused, now)
     if refused is not None:
         raise refused
+
+
+def require_place(site: Site, relay: RelaySettings, *, standing_clock: bool) -> None:
+    """The same for mails to those who run the site: they may be what says that a test mail is missing."""
+    refused = None if relay.on_loopback else _out_of_place(site, relay, standing_clock=standing_clock)
+    if refused is not None:
+        with site.store.write() as tx:
+            _keep(tx, relay, refused, datetime.now(UTC))
+        raise refused
+
+
+def expect_moving_clock(site: Site) -> None:
+    """Raises SendRefusedError where ``--now`` would open editions that the next run sends to real people."""
+    for relay in site.settings.relay[:1]:
+        if not relay.on_loopback:
+            raise _standing(relay)
+
+
+def expect_address(site: Site) -> None:
+    """Raises SendRefusedError where an edition would be opened whose links lead nowhere, for they are frozen in its mails."""
+    for relay in site.settings.relay[:1]:
+        if not relay.on_loopback and is_example(host_of(site.settings)):
+            raise _no_address(site, relay)
+
+
+def watch(site: Site, now: datetime | None = None) -> None:
+    """Say that mail will wait before it has to; and ask site.url each day whether people can still leave there.
+
+    Never raises for what it finds. Without anybody to write to nothing is missing yet.
+    """
+    now = now or datetime.now(UTC)
+    relay = next(iter(site.settings.relay), None)
+    if relay is None or relay.on_loopback:
+        return
+    if _asked_daily(site, relay, now):
+        ask(site, now)
+    refused = missing(site, relay, ask_at=now)
+    key = _problem_of(relay)
+    with site.store.read() as tx:
+        told = next((f"{one.what} {one.fix}" for one in runs.problems(tx) if one.key == key), "")
+        needed = subscribers.any_active(tx) or bool(told)
+    if needed and told != (str(refused) if refused else ""):
+        with site.store.write() as tx:
+            _keep(tx, relay, refused, now)
+
+
+def _keep(tx: Tx, relay: RelaySettings, refused: SendRefusedError | None, now: datetime) -> None:
+    if refused is not None:
+        runs.problem(tx, _problem_of(relay), refused.what, refused.fix, now)
+    else:
+        runs.mended(tx, _problem_of(relay), now)
+
+
+def _problem_of(relay: RelaySettings) -> str:
+    return f"relay:{relay.name}:trust"
 
 
 def missing(
@@ -80,22 +140,59 @@ def missing(
     """
     if relay.on_loopback:
         return None
-    if standing_clock:
-        return SendRefusedError(
-            f'Relay "{relay.name}" reaches real people, so it sends nothing with --now.',
-            fix="Leave --now out, or rehearse on a copy of the site without [[relay]]; nothing is lost.",
-        )
-    if is_example(host_of(site.settings)):
-        return _not_yet(relay, f"site.url is still the example {site.settings.site.url}", "Put the public address into gazet.toml.")
+    if refused := _out_of_place(site, relay, standing_clock=standing_clock):
+        return refused
     with site.store.read() as tx:
         proof = relays.proof(tx, relay.name)
     if not hmac.compare_digest(proof.tested_hash, settings_hash(site, relay)):
-        fix = f'"gazet send {next(iter(sorted(site.settings.feeds)), "FEED")} --test YOUR-ADDRESS" sends one.'
-        return _not_yet(relay, "no test mail was accepted with its present settings", fix)
-    if proof.answered_url == site.settings.site.url or (ask_at is not None and _answers_now(site, proof.asked_at, ask_at)):
+        return _not_yet(relay, "no test mail was accepted with its present settings", f"{_test_mail(site)} sends one.")
+    if proof.answered_url == _address(site) or (ask_at is not None and _answers_now(site, proof.asked_at, ask_at)):
         return None
     fix = '"gazet doctor" says what it answers; "gazet run" and "gazet serve" are the web server it should lead to.'
     return _not_yet(relay, f"{site.settings.site.url} has not answered as this site", fix)
+
+
+def _out_of_place(site: Site, relay: RelaySettings, *, standing_clock: bool) -> SendRefusedError | None:
+    """Why nothing at all may leave from here through this relay, but for a test mail."""
+    if standing_clock:
+        return _standing(relay)
+    if is_example(host_of(site.settings)):
+        return _no_address(site, relay)
+    if _copied(site):
+        fix = f"For a rehearsal take [[relay]] out of this gazet.toml; if no other one runs any more, {_test_mail(site)} is needed."
+        return _not_yet(relay, "this site is a copy or was moved, its test mail was sent elsewhere", fix)
+    return None
+
+
+def _no_address(site: Site, relay: RelaySettings) -> SendRefusedError:
+    return _not_yet(relay, f"site.url is still the example {site.settings.site.url}", "Put the public address into gazet.toml.")
+
+
+def _standing(relay: RelaySettings) -> SendRefusedError:
+    return SendRefusedError(
+        f'Relay "{relay.name}" reaches real people, so it sends nothing with --now.',
+        fix="Leave --now out, or rehearse on a copy of the site without [[relay]]; nothing is lost.",
+    )
+
+
+def _copied(site: Site) -> bool:
+    """Whether test mails were accepted, but none of them here."""
+    with site.store.read() as tx:
+        hashes = relays.tested_hashes(tx)
+    return bool(hashes) and not any(one.endswith(_here(site)) for one in hashes)
+
+
+def _here(site: Site) -> str:
+    return site.links.place_hash(site.store.place)[:_HALF]
+
+
+def _address(site: Site) -> str:
+    """What is remembered of an answer: which address gave it, and for which place."""
+    return f"{site.settings.site.url} {_here(site)}"
+
+
+def _test_mail(site: Site) -> str:
+    return f'"gazet send {next(iter(sorted(site.settings.feeds)), "FEED")} --test YOUR-ADDRESS"'
 
 
 def _not_yet(relay: RelaySettings, why: str, fix: str) -> SendRefusedError:
@@ -103,14 +200,15 @@ def _not_yet(relay: RelaySettings, why: str, fix: str) -> SendRefusedError:
 
 
 def settings_hash(site: Site, relay: RelaySettings) -> str:
-    """A keyed hash of all that decides where mail goes and as whom we log in; another one needs another test mail.
+    """A keyed hash of all that decides where mail goes and as whom we log in, and behind it one of where the store is.
 
-    The From of a feed is not among it: a relay that does not know a sender refuses at MAIL and nothing is lost, and a new
-    feed must not stop the mail of the others. Raises ConfigError when the password's file cannot be read.
+    Another one needs another test mail. The From of a feed is not among it: a relay that does not know a sender refuses at
+    MAIL and nothing is lost, and a new feed must not stop the mail of the others. Raises ConfigError when the password's
+    file cannot be read.
     """
     password = password_of(relay, site.settings.folder)
     parts = [relay.host.lower(), relay.effective_port, relay.tls, relay.ca_file, relay.user, password]
-    return site.links.settings_hash(json.dumps(parts))
+    return site.links.settings_hash(json.dumps(parts))[:_HALF] + _here(site)
 
 
 def accepted(site: Site, relay: RelaySettings, tested_hash: str, now: datetime) -> None:
@@ -126,17 +224,33 @@ def _answers_now(site: Site, asked_at: datetime | None, now: datetime) -> bool:
     return ask(site, now).identity is Identity.THIS_SITE
 
 
+def _asked_daily(site: Site, relay: RelaySettings, now: datetime) -> bool:
+    """Whether the address, which did answer once, is to be asked again: once a day, more often while it does not."""
+    with site.store.read() as tx:
+        proof, silent = relays.proof(tx, relay.name), lasting.fails(tx, _KIND)
+    if proof.answered_url != _address(site):
+        return False
+    asked_at, patience = proof.asked_at, ASK_AGAIN if silent else _A_DAY
+    return asked_at is None or not timedelta() <= now - asked_at < patience
+
+
 def ask(site: Site, now: datetime) -> WebAnswer:
     """Ask ``site.url``/healthz who it is, and remember it.
 
-    An answer as this site is forgotten only when the address turns out to be another one's, not when a web server rests.
+    An answer as this site is forgotten only when the address turns out to be another one's, not when a web server rests:
+    mail goes on then, but when it rests for an hour somebody must know, for nobody can leave.
     """
-    answer = _ask(site)
+    answer, url = _ask(site), site.settings.site.url
     with site.store.write() as tx:
-        if answer.identity is Identity.NOBODY:
-            relays.asked(tx, now)
-        else:
-            relays.answered(tx, site.settings.site.url if answer.identity is Identity.THIS_SITE else "", now)
+        if answer.identity is not Identity.NOBODY:
+            relays.answered(tx, _address(site) if answer.identity is Identity.THIS_SITE else "", now)
+            lasting.worked(tx, _KIND, now)
+            runs.mended(tx, f"{_KIND}:{url}", now)
+            return answer
+        relays.asked(tx, now)
+        if lasting.failed(tx, _KIND, host_of(site.settings), now) >= _SILENT and relays.answered_url(tx) == _address(site):
+            what = f"{answer.what} for more than an hour: nobody can unsubscribe"
+            runs.problem(tx, f"{_KIND}:{url}", what, answer.fix, now)
     return answer
 
 
@@ -149,7 +263,7 @@ def ask_soon(site: Site) -> None:
 def _ask(site: Site) -> WebAnswer:
     url = f"{site.settings.site.url}/healthz"
     try:
-        found = _fetcher(site.settings).fetch(url)
+        found = asker(site.settings).fetch(url)
     except FetchError as error:
         return WebAnswer(Identity.NOBODY, f"{url}: {error.reason}", _fix(site.settings, error))
     if found.final_url != url:
@@ -159,19 +273,19 @@ def _ask(site: Site) -> WebAnswer:
     if mark is None:
         fix = f"Let your web server pass {site.settings.site.url}/ on to {site.settings.web.listen}."
         return WebAnswer(Identity.NOBODY, f"{url} is answered, but not by Gazet", fix, served_at(found))
-    if mark != site.links.site_mark():
-        fix = "Correct site.url, or let that address lead to this site; another secret makes another site."
+    if mark != site.mark:
+        fix = "Correct site.url, or let that address lead to this site; a copy of it, or one with another secret, is another site."
         return WebAnswer(Identity.ANOTHER, f"{url} is answered by another Gazet site", fix, served_at(found))
     return WebAnswer(Identity.THIS_SITE, f"{url} answers as this site", date=served_at(found))
 
 
-def _fetcher(settings: Settings) -> Fetcher:
-    """The operator named this address, so it may be a private one and have any port."""
+def asker(settings: Settings, *, most_bytes: int = _MOST_BYTES) -> Fetcher:
+    """Asks site.url. The operator named this address, so it may be a private one and have any port."""
     parts = urlsplit(settings.site.url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     allow = settings.collect.allow
     named = True if allow is True else (f"{host_of(settings)}:{port}", *(allow or ()))
-    return Fetcher(allow=named, timeout=_PATIENCE, max_bytes=_MOST_BYTES, user_agent=f"Gazet/{__version__} (+{settings.site.url})")
+    return Fetcher(allow=named, timeout=_PATIENCE, max_bytes=most_bytes, user_agent=f"Gazet/{__version__} (+{settings.site.url})")
 
 
 def _fix(settings: Settings, error: FetchError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.store import migrate
+from pipeline.store.place import place_of
 from pipeline.store.record import FOLDER, Notes, Record
 from pipeline.store.record import options as record_options
 
@@ -75,6 +77,16 @@ class Store:
             if noted and self.record is not None and not error.connection_invalidated:
                 self.record.void(noted)
             raise as_store_error(error, self.where) from error
+
+    @functools.cached_property
+    def place(self) -> str:
+        """What tells this store from a copy of it, wherever that is. Raises StoreError."""
+        try:
+            return place_of(self.engine)
+        except DBAPIError as error:
+            raise as_store_error(error, self.where) from error
+        except OSError as error:
+            raise StoreError(f"The store {self.where} cannot be looked at: {error.strerror}.") from None
 
     def close(self) -> None:
         """Give back all connections."""

@@ -319,6 +319,12 @@ def rehearsed(tx: Tx, edition_id: int, outbox: str) -> int:
     return int(tx.execute(select(func.count()).where(DeliveryRow.edition_id == edition_id, only)).scalar_one())
 
 
+def first_accepted_by(tx: Tx, edition_id: int) -> str:
+    """The relay of one of its accepted deliveries, "" when there is none: one look at an index, however many there are."""
+    accepted = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.ACCEPTED)
+    return tx.execute(select(DeliveryRow.relay).where(accepted).limit(1)).scalar() or ""
+
+
 def on_the_wire(tx: Tx, edition_id: int) -> list[str]:
     """The lease of each delivery of the edition that is being sent."""
     sending = and_(DeliveryRow.edition_id == edition_id, DeliveryRow.status == DeliveryStatus.SENDING)

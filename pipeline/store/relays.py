@@ -14,8 +14,9 @@ from pipeline.store.schema import RelayRow, SiteRow
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """``tested_hash`` is empty before the first accepted test mail, ``answered_url`` before that address answered as this site.
+    """``tested_hash`` is empty before the first accepted test mail, ``answered_url`` before an address answered as this site.
 
+    Behind the address stands for which place it did.
     ``asked_at`` is when that address was asked last, whatever it answered.
     """
 
@@ -30,6 +31,16 @@ def proof(tx: Tx, name: str) -> Proof:
     relay = tx.execute(select(RelayRow.tested_settings_hash, RelayRow.tested_at).where(RelayRow.name == name)).first()
     site = tx.execute(select(SiteRow.answered_url, SiteRow.answered_at)).first()
     return Proof(*(relay or ("", None)), *(site or ("", None)))
+
+
+def answered_url(tx: Tx) -> str:
+    """The address that answered as this site, and the place; "" when none did, or as another one since."""
+    return tx.execute(select(SiteRow.answered_url)).scalar() or ""
+
+
+def tested_hashes(tx: Tx) -> list[str]:
+    """Of every relay that a test mail was ever accepted by."""
+    return list(tx.execute(select(RelayRow.tested_settings_hash).where(RelayRow.tested_settings_hash != "")).scalars())
 
 
 def tested(tx: Tx, name: str, settings_hash: str, now: datetime) -> None:
@@ -54,6 +65,6 @@ def never_asked(tx: Tx) -> None:
 
 
 def answered(tx: Tx, url: str, now: datetime) -> None:
-    """The address ``url`` answered as this site; "" when it turned out to be another one's."""
+    """An address answered as this site (``url`` names the place, too); "" when it turned out to be another one's."""
     asked(tx, now)
     tx.execute(update(SiteRow).values(answered_url=url))

@@ -156,8 +156,12 @@ def mailed(tx: Tx, keys: Sequence[str], now: datetime) -> None:
 
 
 def unmail(tx: Tx, mailed_at: datetime) -> None:
-    """The alert mail of that moment reached nobody."""
-    tx.execute(update(ProblemRow).where(ProblemRow.mailed_at == mailed_at).values(mailed_at=None))
+    """The alert mail of that moment reached nobody: what it told of is new, also what was mended since and may come back.
+
+    Of what was mended nothing says which mail told of it, so all of that counts as untold: said twice is better than never.
+    """
+    tx.execute(update(ProblemRow).where(ProblemRow.mailed_at >= mailed_at).values(mailed_at=None))
+    tx.execute(delete(RecoveryRow))
 
 
 def recoveries(tx: Tx) -> list[RecoveryRecord]:

@@ -248,6 +248,12 @@ def counts(tx: Tx) -> dict[str, dict[SubscriptionStatus, int]]:
     return found
 
 
+def any_active(tx: Tx) -> bool:
+    """Whether there is anybody to write to."""
+    active = SubscriptionRow.status == SubscriptionStatus.ACTIVE
+    return tx.execute(select(SubscriptionRow.id).where(active).limit(1)).first() is not None
+
+
 def any_subscription(tx: Tx) -> bool:
     """Whether anybody has ever subscribed here."""
     return tx.execute(select(SubscriptionRow.id).limit(1)).first() is not None

@@ -111,7 +111,7 @@ class Desk:
         """200 or 503, and why."""
         site = self.site()
         found = health.health(site, self.clock())
-        body = json.dumps(found.body(site.links.site_mark())) + "\n"
+        body = json.dumps(found.body(site.mark)) + "\n"
         return Response(body, 200 if found.well else 503, {"cache-control": "no-store"}, "application/json")
 
     @_guarded

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.store import editions
 from tests.crash.servers import HoldingServer
 from tests.integration.command import Ended, gazet, gazet_process
 from tests.integration.ledger import RELAY
+from tests.integration.real import RealRelay
 from tests.integration.running import Running
-from tests.integration.test_trust import RealRelay
 from tests.needs import missing
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer
@@ -239,25 +240,35 @@ def real_relay() -> Iterator[SmtpServer]:
         missing("only root may listen on port 587 here, and no other relay counts as a real one")
 
 
-def waits(world: World, label: str = "po/2026-11-24T08:00") -> bool:
-    """Whether Ann's mail of that edition is there, and nobody has touched it."""
-    waiting = world.sums(label) == {"queued": 1}
+def named(world: World, relay: SmtpServer) -> None:
+    """From now on it has that relay."""
     world.close()
-    return waiting
+    with (world.folder / "gazet.toml").open("a") as file:
+        file.write(relay_to(relay, "sesam"))
+
+
+def editions_of(world: World) -> list[str]:
+    with world.site.store.read() as tx:
+        found = [one.label for one in editions.latest(tx, 9)]
+    world.close()
+    return found
 
 
 def test_a_rehearsed_moment_writes_to_nobody_through_a_real_relay(make: MakeWorld, real_relay: SmtpServer) -> None:
-    world = make(relay=relay_to(real_relay, "sesam"))
+    world = make()
+    named(world, real_relay)
     one_line(run_once(world, TUESDAY), "reaches real people", "sends nothing with --now", "nothing is lost")
-    one_line(gazet_process("deliver", "--now", TUESDAY, "--site", world.folder), "sends nothing with --now")
-    assert waits(world)
+    for command in ("compose", "deliver"):
+        one_line(gazet_process(command, "--now", TUESDAY, "--site", world.folder), "sends nothing with --now")
     assert real_relay.connections == 0
+    assert editions_of(world) == [], "the next run, without --now, would send it"
 
 
 def test_an_example_as_the_sites_address_writes_to_nobody_through_a_real_relay(make: MakeWorld, real_relay: SmtpServer) -> None:
-    """Every link in the mail would lead nowhere; so no test mail opens the way, and what was opened waits."""
+    """Every link in the mail would lead nowhere; so no test mail opens the way, and what is due waits."""
     now = datetime.now(UTC)
-    world = make(relay=relay_to(real_relay, "sesam"))
+    world = make()
+    named(world, real_relay)
     world.news("Nu", now.isoformat())
     world.subscribe("eva@example.org", cadence="instant", at=(now - timedelta(hours=1)).isoformat())
     world.close()
@@ -265,6 +276,7 @@ def test_an_example_as_the_sites_address_writes_to_nobody_through_a_real_relay(m
     one_line(once, "writes to no subscriber yet", "https://nieuws.example.org", "Put the public address into gazet.toml")
     assert run_once(world).err == "", "cron is told once"
     assert real_relay.connections == 0
+    assert editions_of(world) == [], "its links would be frozen"
     status = gazet("status", site=world.folder)
     assert "still the example" in status.out
 

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.jobs import disk, operate
 from pipeline.jobs.alerts import post_alert
+from pipeline.jobs.notices import tidy
+from pipeline.jobs.ping import healthy
 from pipeline.store import runs
 from tests.integration.command import gazet
 from tests.servers.smtp import SmtpServer
@@ -195,6 +197,24 @@ def test_an_alert_that_reached_nobody_makes_what_it_said_new_again(tmp_path: Pat
         world.close()
 
 
+@pytest.mark.parametrize("back", ["2026-11-24T20:00", "2026-11-25T08:30"], ids=["before the alert expired", "after it"])
+def test_a_problem_that_comes_and_goes_while_no_alert_can_be_sent_is_mailed_when_one_can(site: World, back: str) -> None:
+    outbox = site.folder / "var/outbox"
+    need(site, "failed:a", "a thing", "2026-11-24T08:00")
+    assert post_alert(site.site, "outbox", moment("2026-11-24T08:00"))
+    mend(site, "failed:a", "2026-11-24T12:00")
+    for at in sorted([back, "2026-11-25T08:00"]):  # a day later the alert, which nobody has taken, is no longer true
+        if at == back:
+            need(site, "failed:a", "a thing", back)
+        else:
+            tidy(site.site, lambda _: None, moment(at))
+    assert not outbox.exists()
+    site.run("2026-11-25T10:00")
+    assert ["a thing" in text_of(mail) for mail in alerts(site)] == [True]
+    site.run("2026-11-27T10:00")
+    assert len(alerts(site)) == 1
+
+
 def test_run_once_says_a_problem_once_whether_it_was_mailed_or_not(site: World) -> None:
     site.run("2026-11-23T07:00")
     site.close()
@@ -268,6 +288,13 @@ def test_each_healthy_run_calls_the_ping_and_an_unhealthy_one_is_silent(pinged: 
     mend(pinged, "relay:outbox", "2026-11-23T08:05")
     pinged.run("2026-11-23T08:06")
     assert pings(pinged) == 3
+
+
+@pytest.mark.parametrize("key", ["notice:alert:b…@example.org", "notices", "compose:po", "web", "site.url"])
+def test_the_ping_is_silent_where_no_alert_no_digest_or_no_goodbye_can_be_had(pinged: World, key: str) -> None:
+    assert healthy(pinged.site)
+    need(pinged, key, "the last channel but one is silent", "2026-11-23T08:01")
+    assert not healthy(pinged.site)
 
 
 def test_a_ping_comes_at_most_once_a_minute(pinged: World) -> None:

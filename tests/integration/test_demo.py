@@ -14,6 +14,7 @@ import feedparser
 import pytest
 
 from pipeline.demo import run
+from tests.servers.smtp import SmtpServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +56,25 @@ def test_the_demo_leaves_all_four_formats_and_says_where(played: tuple[Path, str
         "21 juni | Themabijeenkomst ‘Flexibel opleiden voor flexibel onderwijs’",
     ]
     assert [entry.published[:10] for entry in parsed.entries] == ["2019-05-28", "2019-05-22", "2019-05-14"]
+
+
+def test_the_demo_uses_no_relay_store_or_site_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SmtpServer() as server:
+        relay = [{"name": "p", "host": "127.0.0.1", "port": server.port, "tls": "none"}]
+        given = {
+            "GAZET_RELAY": json.dumps(relay),
+            "GAZET_RELAY__P__PASSWORD": "x",
+            "gazet_site__url": "https://nieuws.school.nl",
+            "GAZET_STORE__URL": f"sqlite:///{tmp_path}/mine.db",
+            "GAZET_SITE": str(tmp_path / "mine"),
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        run(tmp_path / "demo", lambda _: None)
+        assert server.connections == 0
+    assert len(list((tmp_path / "demo/var/outbox/new").iterdir())) == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    assert {name: os.environ[name] for name in given} == given, "they are the caller's own"
 
 
 def test_the_demo_can_be_played_again_but_never_over_somebody_elses_folder(tmp_path: Path) -> None:

@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.jobs.doctor import records
+from pipeline.jobs import operate
+from pipeline.jobs.doctor import outside, records
 from pipeline.jobs.doctor.check import Check, Level, clock, side_by_side
 from pipeline.jobs.doctor.lookup import Lookup, UnansweredError
 from tests.integration.command import Ended, gazet
+from tests.served import Served
 from tests.servers.dns import DnsServer
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer, closed_port
@@ -89,7 +91,7 @@ def patient(tmp_path: Path, web: WebServer, smtp: SmtpServer) -> Iterator[Patien
     made.news("Eerste bericht", "2026-11-20T09:00")
     made.close()
     gazet("run", "--once", site=made.folder)
-    web.serve("/healthz", json.dumps({"site": made.site.links.site_mark()}), content_type="application/json")
+    web.serve("/healthz", json.dumps({"site": made.site.mark}), content_type="application/json")
     yield made
     made.close()
 
@@ -269,6 +271,35 @@ def test_somebody_else_at_site_url_is_a_note_in_rehearsal(
     assert (found["level"], bool(found["fix"])) == (level, True)
 
 
+def test_figures_that_the_public_can_read_are_told(patient: Patient, names: DnsServer) -> None:
+    """As nginx passes them on without X-Forwarded-For."""
+    with Served(patient):
+        found = [one for one in patient.checks(names)["site.url"] if "/metrics shows everybody" in one["text"]]
+        assert [one["level"] for one in found] == ["note"], "a rehearsal has no FAIL of this kind"
+        assert "X-Forwarded-For" in found[0]["fix"]
+        told = [one for one in outside.web(patient.site, datetime.now(UTC)) if "/metrics" in one.text]
+        assert [one.level for one in told] == [Level.FAIL]
+
+
+@pytest.mark.parametrize(("status", "level"), [(404, "ok"), (403, "ok"), (401, "ok"), (500, "note")])
+def test_figures_that_nobody_can_read_are_well(patient: Patient, names: DnsServer, status: int, level: str) -> None:
+    patient.web.serve("/metrics", "", status=status)
+    [found] = [one for one in patient.checks(names)["site.url"] if "/metrics" in one["text"]]
+    assert found["level"] == level
+
+
+def test_what_is_paused_is_said_instead_of_that_mail_is_sent(patient: Patient, names: DnsServer) -> None:
+    assert [one["level"] for one in patient.checks(names)["sending"]] == ["ok"]
+    for target in ("po", "hulp", None):
+        operate.set_paused(patient.site, target, True)
+    found = [(one["level"], one["text"], one["fix"]) for one in patient.checks(names)["sending"][1:]]
+    assert found == [
+        ("note", "the site is paused", '"gazet resume" goes on.'),
+        ("note", "relay hulp is paused: paused by hand", '"gazet resume hulp" goes on.'),
+        ("note", "feed po is paused", '"gazet resume po" goes on.'),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "values", "level", "hint"),
     [
@@ -296,13 +327,25 @@ def test_spf(names: DnsServer, name: str, values: tuple[str, ...], level: str, h
     [
         ("s1", (f'"v=DKIM1; k=rsa; p={"M" * 216}"',), "note"),
         ("s1", ('"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"',), "ok"),
+        ("s1", ('"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"', '"of=another; kind=1"'), "ok"),
+        ("s1", ('"of=another; kind=1"', '"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS"'), "ok"),
         ("s1", ('"v=DKIM1; p="',), "fail"),
         ("s1", ('"p; ;=;=="',), "fail"),
         ("s2", ('"v=DKIM1; p=x"',), "fail"),
         ("a b", ('"v=DKIM1; p=x"',), "fail"),
         ("", ('"v=DKIM1; p=x"',), "note"),
     ],
-    ids=["short", "ed25519", "revoked", "nonsense", "no such selector", "no selector", "unknown"],
+    ids=[
+        "short",
+        "ed25519",
+        "a stranger's record behind it",
+        "a stranger's record before it",
+        "revoked",
+        "nonsense",
+        "no such selector",
+        "no selector",
+        "unknown",
+    ],
 )
 def test_dkim(names: DnsServer, selector: str, values: tuple[str, ...], level: str) -> None:
     names.add(f"s1._domainkey.{DOMAIN}", "TXT", *values)

@@ -20,8 +20,8 @@ from sqlalchemy import create_engine
 from pipeline.store import migrate
 from tests.crash.servers import HoldingServer
 from tests.integration.command import Ended, gazet_process
+from tests.integration.real import RealRelay
 from tests.integration.running import Running
-from tests.integration.test_trust import RealRelay
 from tests.needs import missing
 from tests.servers.dns import DnsServer
 from tests.servers.smtp import SmtpServer
@@ -225,9 +225,16 @@ def test_a_move_to_postgresql_and_back_changes_nothing_for_anybody(
 
 
 def moves(operator: Operator, source: str, target: str) -> None:
-    """store copy, and the line in gazet.toml that it names; whatever is started on the new store finds nothing to do."""
-    assert "all sums are equal" in operator.types("store", "copy", target).out
+    """store copy, and what it says to do then; whatever is started on the new store finds nothing to do."""
+    copied = operator.types("store", "copy", target).out
+    assert "all sums are equal" in copied
+    assert "gazet send FEED --test" in copied
     operator.edits(f'url = "{source}"  #', f'url = "{target}"  #')
+    assert "is a copy or was moved" in operator.types("run", "--once", code=1).err
+    with operator.runs() as run:
+        run.wait_for('"serving"')
+        assert "ready" in operator.types("send", "nieuws", "--test", EDITOR).out
+    assert [recipient for recipient, _ in operator.mails()] == [EDITOR]
     assert operator.types("run", "--once").out == ""
 
 

@@ -12,6 +12,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.jobs import operate, report
 from pipeline.models import DeliveryStatus, SubscriptionStatus
+from pipeline.store import editions
 from tests.integration.ledger import (
     LABEL,
     TUESDAY,
@@ -346,7 +347,8 @@ def test_a_relay_that_reaches_real_people_is_refused_with_one_line(
     assert end.value.code == 1
     assert len(said) == 1
     assert "reaches real people" in said[0]
-    assert outcome(world) == {"ann": "queued"}
+    with world.site.store.read() as tx:
+        assert editions.latest(tx, 1) == [], "the next run, without --now, would send it"
     settings.write_text(good)
     world.reopen()
     world.run("2026-11-24T08:10")

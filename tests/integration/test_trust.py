@@ -3,120 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import update
 
 from pipeline import app
+from pipeline.config import OUTBOX
 from pipeline.errors import SendRefusedError
 from pipeline.jobs import trust
+from pipeline.jobs.ping import healthy
 from pipeline.jobs.trust import Identity
 from pipeline.models import DeliveryStatus
-from pipeline.store import runs
-from pipeline.store.schema import Base
-from tests.integration.command import Ended, gazet, gazet_process
-from tests.needs import missing
+from pipeline.store import editions
+from pipeline.store.schema import DeliveryRow, ProblemRow
+from tests.integration.command import gazet
+from tests.integration.real import ANN, BOB, LONG_AGO, ME, NOW, Site, real_relay, relay_toml
+from tests.integration.running import Running
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer, closed_port
 from tests.world import World
 
-NOW = datetime.now(UTC)
-LONG_AGO = "2026-01-01T00:00"
-ANN, BOB, ME = "ann@echt.nl", "bob@echt.nl", "ik@redactie.nl"
-SUBMISSION = 587
-_hosts = count(1)
-
-
-class RealRelay(SmtpServer):
-    """On port 587 of an address of its own in 127/8, where somebody's own mail server may be: so it counts as the world."""
-
-    def __init__(self, **options: Any) -> None:
-        self.host = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}.{1 + next(_hosts) % 250}"
-        super().__init__(port=SUBMISSION, **options)
-
 
 @pytest.fixture
 def relay() -> Iterator[SmtpServer]:
-    try:
-        with RealRelay(users={"u": "sesam"}) as server:
-            yield server
-    except PermissionError:
-        missing("only root may listen on port 587 here, and no other relay counts as a real one")
-
-
-def relay_toml(server: SmtpServer, password: str = "sesam") -> str:
-    login = f'user = "u"\npassword = "{password}"\n' if password else ""
-    return f'[[relay]]\nname = "echt"\nhost = "{server.host}"\nport = {server.port}\n{login}tls = "none"\n'
-
-
-class Site(World):
-    """A world whose address is its own web server, with a relay that reaches real people."""
-
-    def __init__(self, folder: Path, web: WebServer, relay: SmtpServer, store: str = "") -> None:
-        super().__init__(folder, web, relay=relay_toml(relay), store=store)
-        self.change("https://nieuws.example.org", web.url("").rstrip("/"))
-        self.write_feed(digest='uncertain = "resend"')
-        path = folder / "feeds/po.toml"
-        path.write_text(path.read_text().replace("nieuws@example.org", "nieuws@redactie.nl"))
-        self.news("Eerste bericht", (NOW - timedelta(hours=1)).isoformat())
-        self.subscribe(ANN, at=LONG_AGO, cadence="instant")
-        self.subscribe(BOB, at=LONG_AGO, cadence="instant")
-
-    def change(self, old: str, new: str) -> None:
-        path = self.folder / "gazet.toml"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-        self.reopen()
-
-    def answers(self, mark: str | None = None) -> None:
-        """The site's address answers as this site, or with that mark."""
-        body = json.dumps({"site": mark or self.site.links.site_mark(), "status": "ok"})
-        self.web.serve("/healthz", body, content_type="application/json")
-
-    def is_silent(self) -> None:
-        self.web.serve("/healthz", "niet hier", status=404)
-
-    def once(self, *words: str) -> Ended:
-        self.close()
-        return gazet("run", "--once", *words, site=self.folder)
-
-    def test(self, *words: str) -> Ended:
-        """Collect, so that there is something to show, and send it to ourselves."""
-        self.close()
-        gazet("collect", site=self.folder)
-        return self.command("send", "po", "--test", ME, *words)
-
-    def command(self, *words: str) -> Ended:
-        """In a process of its own on PostgreSQL: a command that only reads keeps its connections until its process ends."""
-        if self.site.store.is_sqlite:
-            return gazet(*words, site=self.folder)
-        return gazet_process(*words, "--site", str(self.folder))
-
-    def problems(self) -> dict[str, str]:
-        with self.site.store.read() as tx:
-            return {one.key: f"{one.what} {one.fix}" for one in runs.problems(tx)}
-
-    @property
-    def label(self) -> str:
-        from pipeline.store import editions
-
-        with self.site.store.read() as tx:
-            return editions.latest(tx, 1)[0].label
-
-    def dump(self, *but: str) -> dict[str, Any]:
-        """Every table, so that what should change nothing can be seen to."""
-        with self.site.store.read() as tx:
-            tables = [table for name, table in Base.metadata.tables.items() if name not in but]
-            return {table.name: sorted(map(repr, tx.execute(select(table)))) for table in tables}
+    yield from real_relay()
 
 
 @pytest.fixture
@@ -148,7 +63,10 @@ def test_first_everything_is_missing_and_each_step_is_said_in_one_line(any_site:
     assert len(ended.faults) == 1
     assert "site.url is still the example https://nieuws.example.org" in ended.err
     assert site.once().err == "", "cron is told once"
-    nothing_left(site, relay)
+    assert "still the example" in site.command("compose").err
+    assert relay.connections == 0
+    with site.site.store.read() as tx:
+        assert editions.latest(tx, 1) == [], "its mails would hold links that lead nowhere"
 
     site.change("https://nieuws.example.org", site.web.url("").rstrip("/"))
     site.is_silent()
@@ -410,7 +328,7 @@ def test_whatever_answers_there_is_never_taken_for_this_site(site: Site, body: b
 
 def test_an_address_that_redirects_is_not_the_one_to_write_into_mails(site: Site) -> None:
     site.web.redirect("/healthz", site.web.url("/elders/healthz"))
-    site.web.serve("/elders/healthz", json.dumps({"site": site.site.links.site_mark()}))
+    site.web.serve("/elders/healthz", json.dumps({"site": site.site.mark}))
     answer = trust.ask(site.site, NOW)
     assert answer.identity is Identity.NOBODY
     assert "redirects to" in answer.what
@@ -433,6 +351,75 @@ def test_a_test_server_on_loopback_and_the_outbox_need_nothing(tmp_path: Path, w
     assert "none is named, so it is in" in ended.out
     assert [str(mail["To"]) for mail in rehearsal.mails] == [ME]
     assert gazet("send", "po", "--test", ME, "--json", site=rehearsal.folder).json["rehearsal"] is True
+
+
+def test_with_a_clock_that_stands_still_no_edition_is_opened_that_the_next_run_would_send(site: Site, relay: SmtpServer) -> None:
+    site.answers()
+    site.test()
+    site.once()
+    site.news("Van volgende week", (NOW - timedelta(minutes=1)).isoformat())
+    site.subscribe("cas@echt.nl", cadence="weekly")
+    site.close()
+    gazet("collect", site=site.folder)
+    before = len(relay.messages)
+    later = (NOW + timedelta(days=8)).isoformat()
+    for way in (("run", "--once"), ("compose",)):
+        ended = gazet(*way, "--now", later, site=site.folder)
+        assert (ended.code, "sends nothing with --now" in ended.err) == (1, True)
+    site.once()
+    assert sorted(kept.recipient for kept in relay.messages[before:]) == [ANN, BOB], "whoever is due next week waits for next week"
+
+
+def rehearsing(site: Site, relay: SmtpServer, url: str) -> str:
+    """A site without a relay that has opened an edition for two and put one mail into the outbox; then it gets its relay."""
+    own = site.web.url("").rstrip("/")
+    site.change(relay_toml(relay), "")
+    site.change(own, url or own)
+    site.close()
+    gazet("collect", site=site.folder)
+    gazet("compose", site=site.folder)
+    [first, *_] = sorted(site.statuses(site.label))
+    with site.site.store.write() as tx:
+        mine = DeliveryRow.address == first
+        tx.execute(update(DeliveryRow).where(mine).values(status=DeliveryStatus.ACCEPTED, relay=OUTBOX))
+    if url:
+        site.change(url, own)
+    site.change("[collect]", relay_toml(relay) + "[collect]")
+    site.answers()
+    assert "ready" in site.test().out
+    return site.label
+
+
+def test_what_the_outbox_began_no_relay_goes_on_with_unasked(site: Site, relay: SmtpServer) -> None:
+    label = rehearsing(site, relay, "")
+    ended = site.once()
+    assert (ended.code, len(ended.faults)) == (1, 1)
+    assert f'begun as a rehearsal. "gazet resume {label}" sends the rest' in ended.err
+    assert [kept.recipient for kept in relay.messages] == [ME]
+    gazet("resume", label, site=site.folder)
+    assert site.once().code == 0
+    assert sorted(kept.recipient for kept in relay.messages) == [BOB, ME]
+    assert gazet("retry", label, "--from-outbox", site=site.folder).code == 0
+    assert site.once().code == 0
+    assert sorted(kept.recipient for kept in relay.messages) == [ANN, BOB, ME]
+    site.sums(label)
+
+
+def test_mails_with_links_that_lead_nowhere_are_never_sent_to_people(site: Site, relay: SmtpServer) -> None:
+    """site.url is frozen in them: nobody who gets one could unsubscribe."""
+    label = rehearsing(site, relay, "https://nieuws.example.org")
+    ended = site.once()
+    assert "site.url was an example" in ended.err
+    assert f"gazet cancel {label}" in ended.err
+    gazet("resume", label, site=site.folder)
+    assert "site.url was an example" in site.once().err
+    refused = gazet("retry", label, "--from-outbox", site=site.folder)
+    assert (refused.code, "no link in its mails would work" in refused.err) == (2, True)
+    assert [kept.recipient for kept in relay.messages] == [ME]
+    gazet("cancel", label, site=site.folder)
+    site.once()
+    assert sorted(kept.recipient for kept in relay.messages) == [BOB, ME], "who had nothing gets the items in the next digest"
+    assert site.web.url("").encode().rstrip(b"/") in relay.messages[-1].data
 
 
 def test_a_relay_that_is_taken_out_leaves_no_complaint_behind(site: Site, relay: SmtpServer) -> None:
@@ -476,3 +463,131 @@ def test_the_refusal_names_the_first_thing_in_the_order_of_doing(site: Site) -> 
     assert refused is not None
     assert "no test mail" in str(refused)
     assert "\n" not in str(refused)
+
+
+ALERTS = '[alerts]\nmail = "beheer@redactie.nl"\n'
+
+
+def sent_and_edited(site: Site) -> None:
+    """A site that has sent everything, and whose relay was edited then."""
+    site.answers()
+    site.test()
+    assert site.once().code == 0
+    site.change('tls = "none"', 'tls = "none"\nca_file = "gazet.toml"')
+    site.close()
+
+
+def test_a_relay_that_lost_its_trust_is_a_problem_before_there_is_anything_to_send(site: Site, relay: SmtpServer) -> None:
+    sent_and_edited(site)
+    ended = site.once()
+    assert (ended.code, len(ended.faults)) == (1, 1)
+    assert "no test mail was accepted with its present settings" in ended.err
+    assert site.once().err == "", "said once"
+    assert not healthy(site.site)
+    assert "needs you: 1 thing" in gazet("status", site=site.folder).out
+    assert site.test().code == 0
+    assert site.problems() == {}
+    assert healthy(site.site)
+
+
+def test_nothing_is_missing_where_nobody_has_subscribed(site: Site) -> None:
+    for address in (ANN, BOB):
+        gazet("subscribers", "unsubscribe", address, site=site.folder)
+    assert site.once().err == ""
+
+
+def test_gazet_run_says_so_soon_after_the_edit(site: Site) -> None:
+    site.answers()
+    site.test()
+    assert site.once().code == 0
+    site.close()
+    with Running(site.folder) as running:
+        running.wait_for('"serving"')
+        site.change('tls = "none"', 'tls = "none"\nca_file = "gazet.toml"')
+        assert running.wait_for("writes to no subscriber yet")["level"] == "warning"
+
+
+def test_alerts_go_through_a_relay_that_must_not_write_to_subscribers(site: Site, relay: SmtpServer) -> None:
+    sent_and_edited(site)
+    with (site.folder / "gazet.toml").open("a") as file:
+        file.write(ALERTS)
+    before = len(relay.messages)
+    site.news("Nog een bericht", NOW.isoformat())
+    site.once()
+    assert len(relay.messages) == before, "a relay that is being edited is worth a mail after ten minutes"
+    with site.site.store.write() as tx:
+        tx.execute(update(ProblemRow).values(since=NOW - timedelta(minutes=11)))
+    site.once()
+    [alert] = relay.messages[before:]
+    assert alert.recipient == "beheer@redactie.nl"
+    assert b"no test mail was accepted" in alert.data.replace(b"=\r\n", b"").replace(b"\r\n", b" ")
+    assert b"gazet send po --test" in alert.data.replace(b"=\r\n", b"").replace(b"\r\n", b" ")
+
+
+def test_no_alert_leaves_with_a_clock_that_stands_still_or_from_an_example_address(site: Site) -> None:
+    app.carrier_for(site.site)
+    with pytest.raises(SendRefusedError, match="--now"):
+        app.carrier_for(site.site, standing_clock=True)
+    site.change(site.web.url("").rstrip("/"), "https://nieuws.example.org")
+    with pytest.raises(SendRefusedError, match="example"):
+        app.carrier_for(site.site)
+
+
+def watched(site: Site, *hours: float) -> list[str]:
+    """The problems of site.url after looking at these hours from now."""
+    for hour in hours:
+        trust.watch(site.site, NOW + timedelta(days=500, hours=hour))
+    return [what for key, what in site.problems().items() if key.startswith("site.url")]
+
+
+def test_site_url_is_asked_each_day_and_is_a_problem_when_it_has_been_silent_for_an_hour(site: Site) -> None:
+    site.answers()
+    site.test()
+    asked = len(site.web.requested("/healthz"))
+    assert watched(site, 0, 1, 2, 23.9) == []
+    assert len(site.web.requested("/healthz")) == asked + 1
+    site.is_silent()
+    assert watched(site, 24.1, 24.2, 25) == []
+    [problem] = watched(site, 25.2)
+    assert "404" in problem
+    assert "nobody can unsubscribe" in problem
+    assert not healthy(site.site)
+    app.relay_for(site.site)  # mail goes on: a web server that rests must not stop it
+    site.answers()
+    assert watched(site, 25.3) == []
+    assert healthy(site.site)
+
+
+def test_an_hour_of_silence_begins_anew_after_an_answer(site: Site) -> None:
+    site.answers()
+    site.test()
+    site.is_silent()
+    watched(site, 0)
+    site.answers()
+    watched(site, 0.5)
+    site.is_silent()
+    assert watched(site, 24.6, 25) == []
+
+
+def test_mail_waits_when_site_url_becomes_another_site(site: Site) -> None:
+    site.answers()
+    site.test()
+    app.relay_for(site.site)
+    site.answers("x" * 22)
+    watched(site, 0)
+    assert "has not answered as this site" in site.problems()["relay:echt:trust"]
+    with pytest.raises(SendRefusedError, match="has not answered as this site"):
+        app.relay_for(site.site)
+
+
+def test_a_site_that_rehearses_is_not_asked_every_day(site: Site, relay: SmtpServer) -> None:
+    site.answers()
+    site.test()
+    site.is_silent()
+    assert watched(site, 0, 2) != []
+    site.change(relay_toml(relay), "")
+    site.once()
+    assert site.problems() == {}
+    asked = len(site.web.requested("/healthz"))
+    watched(site, 48)
+    assert len(site.web.requested("/healthz")) == asked

@@ -320,7 +320,7 @@ def test_health_names_the_site_and_nothing_that_is_secret(served):
     got = served.get("/healthz")
     assert (got.status, got.headers["content-type"], got.headers["cache-control"]) == (200, "application/json", "no-store")
     assert json.loads(got.text) == {
-        "site": served.world.site.links.site_mark(),
+        "site": served.world.site.mark,
         "status": "attention",
         "reason": "",
         "problems": 1,
@@ -506,6 +506,7 @@ def test_serve_says_in_one_line_that_its_place_is_taken(world, free_port):
     assert process.returncode == 1
     assert len(said.splitlines()) == 1
     assert f"cannot listen on 127.0.0.1:{free_port}: address already in use" in said
+    assert status(world.site).problems == (), "typed beside gazet run it is no problem of that one, and nobody would ever mend it"
     with start(world, "serve", "--listen", "nowhere", listen="127.0.0.1:0") as process:
         said, _ = process.communicate(timeout=30)
         assert process.returncode == 2, said
@@ -522,6 +523,10 @@ def test_run_goes_on_where_its_web_server_cannot_listen_and_keeps_that_as_a_prob
         ended(process)
     assert sum("cannot listen" in line for line in said) == 1
     assert [problem.key for problem in status(world.site).problems] == ["web"]
+    with start(world, "serve", listen=f"127.0.0.1:{free_port}") as process:  # and run --no-web from now on
+        said_until(process, '"event": "serving"')
+        assert status(world.site).problems == ()
+        ended(process)
 
 
 def test_run_leaves_the_place_to_another_server_when_told_so(world, free_port):

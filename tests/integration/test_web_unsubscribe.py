@@ -262,8 +262,9 @@ def test_a_mail_to_the_unsubscribe_address_is_acted_on_by_the_operator(world):
 
 
 def test_the_site_mark_tells_sites_apart_and_is_no_key(world):
-    mark = world.site.links.site_mark()
+    mark = world.site.mark
     assert len(mark) == 22
-    assert mark == app.open_site(world.folder).links.site_mark()
-    assert mark != Links(b"x" * 64).site_mark()
+    assert mark == app.open_site(world.folder).mark
+    assert mark != Links(b"x" * 64).site_mark(world.site.store.place)
+    assert mark != world.site.links.site_mark("elsewhere")
     assert mark not in world.site.links.token("unsubscribe", 1)

@@ -42,7 +42,7 @@ def examine(settings: Settings, open_site: Callable[[], Site], wishes: Wishes, n
         looks |= _of_domains(site, wishes, lookup)
     found = [*here.settings(settings), *obstacles, *side_by_side(looks, _SECONDS)]
     if site is not None:
-        found += outside.trusted(site)
+        found += outside.sending(site)
     return found
 
 

@@ -118,8 +118,8 @@ def dkim(name: str, domain: str, selectors: tuple[str, ...], lookup: Lookup) -> 
         if not _SELECTOR.fullmatch(selector):
             return fail(name, "this is not a selector", "It is the word s= in the DKIM-Signature of a test mail.")
         found = [_tags(text) for text in lookup.texts(place)]
-        if keys := [tags["p"] for tags in found if "p" in tags]:
-            return _key(name, place, keys[0], found[0].get("k", "rsa"))
+        if keys := [tags for tags in found if "p" in tags]:
+            return _key(name, place, keys[0]["p"], keys[0].get("k", "rsa"))
     where = " or ".join(f"{selector}._domainkey.{domain}" for selector in selectors)
     return fail(name, f"no key at {where}", f'{where}. TXT "v=DKIM1; k=rsa; p=<what your provider shows>"')
 
