@@ -133,7 +133,7 @@ def test_an_encoded_validator_goes_back_as_the_bytes_that_came(web: WebServer) -
     assert web.requests[1].headers["if-none-match"].encode("latin-1") == etag
 
 
-@pytest.mark.parametrize("value", ['"1"\r\nX: y', '"1"\0', '"\u20ac"'])
+@pytest.mark.parametrize("value", ['"1"\r\nX: y', '"1"\0', '"\u20ac"', ' "1"', '\x0b"1"'])
 def test_a_validator_that_no_server_can_have_sent_is_not_sent(web: WebServer, value: str) -> None:
     web.serve("/a", "x")
     fetcher().fetch(web.url("/a"), etag=value, last_modified="x")
@@ -271,6 +271,8 @@ def test_no_part_of_an_answer_can_go_on_for_ever(web: WebServer, part: str) -> N
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nxxxxx", "broke"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx", "broke"),
         (HEAD + b"Content-Length: 9\r\n\r\nxx", "broke"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "contradict"),
+        (b"HTTP/1.1 two OK\r\n\r\n", "does not answer in HTTP"),
     ],
 )
 def test_a_broken_answer_says_what_is_wrong_with_it(web: WebServer, sent: bytes, reason: str) -> None:
