@@ -191,14 +191,18 @@ def ask(method: str, target: Target, headers: Mapping[str, str], allowance: Allo
         own = {"Host": target.authority, **headers, "Connection": "close"}
         # As bytes, which go out as they are: a validator is not always text.
         request.prepare(method, target.url, {name: value.encode("latin-1") for name, value in own.items()})
-        try:
-            response = _ADAPTER.send(request, stream=True, timeout=allowance.deadline.remaining())
-        except InvalidHeader as error:
-            raise OddHeadersError from error
-        except (RequestException, HTTPError) as error:
-            raise cause(error) from error
-        with response:
+        with _send(request, allowance.deadline) as response:
             yield response
+
+
+def _send(request: PreparedRequest, deadline: Deadline) -> Response:
+    try:
+        return _ADAPTER.send(request, stream=True, timeout=deadline.remaining())
+    except InvalidHeader as error:
+        raise OddHeadersError from error
+    except (RequestException, HTTPError) as error:
+        found = cause(error)
+    raise found  # out here, so that it does not become its own cause
 
 
 def cause(error: BaseException) -> OSError | HTTPException:

@@ -274,7 +274,7 @@ def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[b
         if isinstance(found, TooMuchError):
             raise too_large from None
         if isinstance(found, TimeoutError):
-            raise found from None
+            raise TimeoutError from None
         raise FetchError(asked, "the connection broke before the answer was complete") from error
 
 
