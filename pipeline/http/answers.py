@@ -15,7 +15,7 @@ from typing import Protocol
 import brotli
 
 from pipeline.errors import FetchError
-from pipeline.http.connection import MAX_HEAD, TooMuchError
+from pipeline.http.connection import MAX_HEAD, OddHeadersError, TooMuchError
 
 CHUNK = 65536
 _NEEDS_A_PERSON = (400, 401, 402, 405, 406, 407, 410, 414, 451, 501, 505)
@@ -156,6 +156,8 @@ def reason(error: OSError | HTTPException) -> str:
     # http.client takes 100 header lines, and has no error of its own for the next one.
     if isinstance(error, TooMuchError | LineTooLong) or str(error).startswith("got more than"):
         return f"answers with too many or too long headers (more than 100, or {MAX_HEAD:,} bytes)"
+    if isinstance(error, OddHeadersError):
+        return "answers with headers that contradict each other"
     if isinstance(error, OSError) and error.errno and error.strerror:
         return f"no connection: {error.strerror.lower()}"
     if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):

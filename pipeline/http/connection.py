@@ -1,16 +1,31 @@
-"""One request and the head of its answer, over a socket that keeps to one deadline and one number of bytes."""
+"""One request and the head of its answer: requests speaks HTTP, over a socket of ours to an address that was checked.
+
+    requests ──▶ a pool for this request ──▶ urllib3's connection ──▶ LimitedSocket: one deadline, so many bytes
+
+What belongs to one exchange is handed down with it, so that threads share only an adapter that keeps nothing, and the TLS
+context.
+"""
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPResponse
+from http.client import HTTPException
+from typing import Any, cast
 
 import requests.adapters
+from requests import PreparedRequest, RequestException, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from pipeline.errors import FetchError
 from pipeline.http.urls import Target
@@ -18,9 +33,16 @@ from pipeline.http.urls import Target
 MAX_HEAD = 65536
 _AT_MOST_TRIED = 4
 
+# It warns about every odd header of every server; what matters of them is an error of ours already.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+
 
 class TooMuchError(OSError):
     """More bytes came than were allowed for this part of the answer."""
+
+
+class OddHeadersError(HTTPException):
+    """The headers contradict each other: two lengths."""
 
 
 class Deadline:
@@ -53,21 +75,35 @@ class Deadline:
         return FetchError(url, f"no complete answer within {self._seconds:g} s")
 
 
+@dataclass(slots=True)
+class Allowance:
+    """What one exchange may use: the addresses that were checked for it, its time, and the bytes that may still come."""
+
+    addresses: list[str]
+    deadline: Deadline
+    left: int = MAX_HEAD
+
+
 class LimitedSocket(socket.socket):
-    """Every read ends at the deadline, and all of them together at ``left`` bytes.
+    """Every wait ends at the deadline of its exchange, and all reads together at the bytes that may come.
 
     A socket's own timeout starts anew with each byte, so a server that drips would never reach it.
     """
 
-    deadline: Deadline
-    left: int
+    allowance: Allowance
+
+    def sendall(self, data, flags: int = 0) -> None:  # type: ignore[no-untyped-def]
+        """As socket's. Raises TimeoutError."""
+        self.settimeout(self.allowance.deadline.remaining())
+        super().sendall(data, flags)
 
     def recv_into(self, buffer, nbytes: int = 0, flags: int = 0) -> int:  # type: ignore[no-untyped-def]
         """As socket's. Raises TimeoutError and TooMuchError."""
-        self.settimeout(self.deadline.remaining())
+        allowance = self.allowance
+        self.settimeout(allowance.deadline.remaining())
         count = super().recv_into(buffer, nbytes, flags)
-        self.left -= count
-        if self.left < 0:
+        allowance.left -= count
+        if allowance.left < 0:
             raise TooMuchError
         return count
 
@@ -76,60 +112,115 @@ class _LimitedTls(LimitedSocket, ssl.SSLSocket):  # type: ignore[misc]  # mypy: 
     """The same over TLS; made by an SSLContext, never by hand."""
 
 
+class _Pinned(HTTPConnection):
+    """A connection that resolves nothing: it goes to one of the addresses that were checked."""
+
+    def __init__(self, *args: Any, allowance: Allowance, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._allowance = allowance
+
+    def connect(self) -> None:
+        """As HTTPConnection's. Raises TypeError, before anything is sent, for a socket that is not ours."""
+        super().connect()
+        if not isinstance(self.sock, LimitedSocket):
+            raise TypeError(self.sock)
+        self.sock.allowance = self._allowance
+
+    def _new_conn(self) -> LimitedSocket:
+        """To the first address that answers; each but the last one tried gets half of the time that is left."""
+        deadline, tried = self._allowance.deadline, self._allowance.addresses[:_AT_MOST_TRIED]
+        for address in tried[:-1]:
+            with suppress(OSError):
+                return self._dial(address, deadline.remaining() / 2)
+        return self._dial(tried[-1], deadline.remaining())
+
+    def _dial(self, address: str, seconds: float) -> LimitedSocket:
+        sock = LimitedSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(seconds)
+            sock.connect((address, self.port))
+            sock.settimeout(self._allowance.deadline.remaining())  # for the handshake, which is one wait
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class _PinnedTls(_Pinned, HTTPSConnection):
+    """The same for https, where urllib3 shakes hands and the certificate must have the name, not the address."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Pinned
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PinnedTls
+
+
+class _Request(PreparedRequest):
+    """A request that brings its own pool."""
+
+    def __init__(self, pool: HTTPConnectionPool) -> None:
+        super().__init__()
+        self.pool = pool
+
+
+class _Adapter(HTTPAdapter):
+    """Keeps nothing between two requests: no connections, no proxies, no cookies."""
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *_args: object, **_kwargs: object) -> HTTPConnectionPool:
+        """The pool that the request brings."""
+        return cast(_Request, request).pool
+
+    def cert_verify(self, *_args: object, **_kwargs: object) -> None:
+        """Nothing to add to our TLS context; requests would have each connection read the authorities again."""
+
+
+_ADAPTER = _Adapter()
+
+
 @contextmanager
-def ask(
-    method: str, target: Target, headers: Mapping[str, str], addresses: list[str], deadline: Deadline
-) -> Iterator[tuple[HTTPResponse, LimitedSocket]]:
+def ask(method: str, target: Target, headers: Mapping[str, str], allowance: Allowance) -> Iterator[Response]:
     """The answer to one request, its head read, its body not; the connection ends with the block.
 
-    Raises OSError (TimeoutError and TooMuchError among them) and HTTPException.
+    Raises OSError (TimeoutError and TooMuchError among them) and HTTPException (OddHeadersError among them).
     """
-    sock = _connect(target, addresses, deadline)
+    with _pool(target, allowance) as pool:
+        request = _Request(pool)
+        own = {"Host": target.authority, **headers, "Connection": "close"}
+        # As bytes, which go out as they are: a validator is not always text.
+        request.prepare(method, target.url, {name: value.encode("latin-1") for name, value in own.items()})
+        with _send(request, allowance.deadline) as response:
+            yield response
+
+
+def _send(request: PreparedRequest, deadline: Deadline) -> Response:
     try:
-        sock.left = MAX_HEAD
-        sock.settimeout(deadline.remaining())
-        sock.sendall(_head(method, target, headers))
-        with HTTPResponse(sock, method=method) as response:
-            response.begin()
-            yield response, sock
-    finally:
-        sock.close()
+        return _ADAPTER.send(request, stream=True, timeout=deadline.remaining())
+    except InvalidHeader as error:
+        raise OddHeadersError from error
+    except (RequestException, HTTPError) as error:
+        found = cause(error)
+    raise found  # out here, so that it does not become its own cause
 
 
-def _head(method: str, target: Target, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+def cause(error: BaseException) -> OSError | HTTPException:
+    """What happened on the connection, out of what two libraries have wrapped around it."""
+    deepest: OSError | HTTPException = HTTPException(str(error))
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError | HTTPException) and not isinstance(found, RequestException | HTTPError):
+            deepest = found
+        found = found.__cause__ or found.__context__
+    return deepest
 
 
-def _connect(target: Target, addresses: list[str], deadline: Deadline) -> LimitedSocket:
-    """To the first address that answers; each but the last one tried gets half of the time that is left."""
-    tried = addresses[:_AT_MOST_TRIED]
-    for address in tried[:-1]:
-        try:
-            return _open(target, address, deadline, deadline.remaining() / 2)
-        except ssl.SSLError:
-            raise
-        except OSError:
-            continue
-    return _open(target, tried[-1], deadline, deadline.remaining())
-
-
-def _open(target: Target, address: str, deadline: Deadline, seconds: float) -> LimitedSocket:
-    sock = LimitedSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(seconds)
-        sock.connect((address, target.port))
-        if target.scheme == "https":
-            sock.settimeout(deadline.remaining())
-            # A trailing dot belongs to DNS, not to SNI (RFC 6066 section 3) nor to certificates.
-            name = target.host.rstrip(".")
-            sock = _tls(requests.adapters.DEFAULT_CA_BUNDLE_PATH).wrap_socket(sock, server_hostname=name)  # type: ignore[assignment]
-    except BaseException:
-        sock.close()
-        raise
-    sock.deadline = deadline
-    return sock
+def _pool(target: Target, allowance: Allowance) -> HTTPConnectionPool:
+    if target.scheme == "https":
+        context = _tls(requests.adapters.DEFAULT_CA_BUNDLE_PATH)
+        return _TlsPool(target.host, target.port, ssl_context=context, allowance=allowance)
+    return _Pool(target.host, target.port, allowance=allowance)
 
 
 @lru_cache(maxsize=4)
@@ -137,6 +228,5 @@ def _tls(authorities: str) -> ssl.SSLContext:
     """Made once: reading the authorities takes longer than most fetches."""
     context = ssl.create_default_context(cafile=authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = _LimitedTls
     return context

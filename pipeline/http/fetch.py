@@ -7,15 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import NamedTuple
+
+from requests import Response
+from urllib3.exceptions import HTTPError
 
 from pipeline import __version__
 from pipeline.config import Settings
 from pipeline.errors import FetchError
 from pipeline.http.addresses import AddressGuard
 from pipeline.http.answers import CHUNK, decoder, reason, refusal
-from pipeline.http.connection import MAX_HEAD, Deadline, TooMuchError, ask
+from pipeline.http.connection import MAX_HEAD, Allowance, Deadline, TooMuchError, ask, cause
 from pipeline.http.hosts import HostGate
 from pipeline.http.urls import Target, next_hop, same_server, target_of
 
@@ -198,12 +201,13 @@ class Fetcher:
         headers = {"User-Agent": self._user_agent, "Accept": wish.accept, "Accept-Encoding": "gzip, br"}
         headers |= {**(wish.more or {}), **validators}
         addresses = self._guard.addresses(wish.url, target.host, target.port, deadline.remaining())
-        with ask(wish.method, target, headers, addresses, deadline) as (response, sock):
-            sock.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
+        allowance = Allowance(addresses, deadline)
+        with ask(wish.method, target, headers, allowance) as response:
+            allowance.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
             return self._answer(wish, target, response, bool(validators))
 
-    def _answer(self, wish: _Wish, target: Target, response: HTTPResponse, conditional: bool) -> _Answer:
-        status, headers = response.status, _headers(response)
+    def _answer(self, wish: _Wish, target: Target, response: Response, conditional: bool) -> _Answer:
+        status, headers = response.status_code, _headers(response)
         if status in _REDIRECTS and headers.get("location"):
             return _Answer(target, status, headers, headers["location"])
         if status == 304 and conditional:
@@ -215,7 +219,7 @@ class Fetcher:
             return _Answer(target, status, headers)
         return _Answer(target, status, headers, body=b"".join(self._body(wish, response, headers)))
 
-    def _body(self, wish: _Wish, response: HTTPResponse, headers: Mapping[str, str]) -> Iterator[bytes]:
+    def _body(self, wish: _Wish, response: Response, headers: Mapping[str, str]) -> Iterator[bytes]:
         """The decompressed body; both what is sent and what it unpacks to are held to the size limit."""
         if headers.get("transfer-encoding", "chunked").lower() not in ("chunked", "identity"):
             raise FetchError(wish.url, "is sent in a transfer encoding that nobody asked for")
@@ -260,26 +264,24 @@ def from_settings(settings: Settings) -> Fetcher:
     )
 
 
-def _chunks(asked: str, response: HTTPResponse, too_large: FetchError) -> Iterator[bytes]:
+def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[bytes]:
     """The body as sent, without its chunking. Raises FetchError where it ends before its announced length."""
-    broken = "the connection broke before the answer was complete"
     try:
-        while chunk := response.read1(CHUNK):
+        while chunk := response.raw.read1(CHUNK, decode_content=False):
             yield chunk
-    except TooMuchError:
-        raise too_large from None
-    except TimeoutError:
-        raise
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: a chunk whose length is no number
-        raise FetchError(asked, broken) from error
-    if response.length:
-        raise FetchError(asked, broken)
+    except HTTPError as error:
+        found = cause(error)
+        if isinstance(found, TooMuchError):
+            raise too_large from None
+        if isinstance(found, TimeoutError):
+            raise TimeoutError from None
+        raise FetchError(asked, "the connection broke before the answer was complete") from error
 
 
-def _headers(response: HTTPResponse) -> dict[str, str]:
+def _headers(response: Response) -> dict[str, str]:
     """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5)."""
     found: dict[str, str] = {}
-    for name, value in response.headers.items():
+    for name, value in response.raw.headers.items():
         key, line = name.lower(), " ".join(part.strip(" \t") for part in value.replace("\r", "\n").split("\n")).strip(" \t")
         found[key] = f"{found[key]}, {line}" if key in found else line
     return found
@@ -287,7 +289,11 @@ def _headers(response: HTTPResponse) -> dict[str, str]:
 
 def _sendable(value: str) -> bool:
     """What came in one header line, and nothing that would end it: a store could have been edited by hand."""
-    return not any(char in value for char in "\r\n\0") and max(value) <= "\xff"
+    try:
+        sent = value.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return not sent[:1].isspace() and not any(byte in sent for byte in b"\r\n\0")
 
 
 def _measured(answer: _Answer) -> Measured:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import gzip
 import re
 import socket
+import ssl
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import brotli
 import pytest
+import requests.adapters
+import trustme
+from urllib3.connection import HTTPConnection
 
 from pipeline.collect.polling import Known, Move, PollHistory, move_after, next_poll, settled_move, to_ask
 from pipeline.config.sections import CollectSettings
 from pipeline.errors import AddressRefusedError, FetchError
-from pipeline.http import Accept, Fetcher, HostGate, Measured, from_settings
+from pipeline.http import Accept, Fetcher, HostGate, Measured, connection, from_settings
 from pipeline.http.robots import MAX_CRAWL_DELAY, Robots
 from pipeline.models import PollHints
 from tests.servers.web import WebServer, closed_port
@@ -125,6 +130,14 @@ def test_each_kind_of_document_has_its_own_accept_and_no_request_more_than_it_ne
     assert web.requests[1].headers["accept"] == accept.value
 
 
+def test_no_password_is_taken_from_this_machines_files(web: WebServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    web.serve("/a", "x")
+    fetcher().fetch(web.url("/a"))
+    assert "authorization" not in web.requests[0].headers
+
+
 def test_an_encoded_validator_goes_back_as_the_bytes_that_came(web: WebServer) -> None:
     etag = b'W/"caf\xc3\xa9 \x80\xff, 1"'
     web.drop("/a", after=b"HTTP/1.1 200 OK\r\nETag: " + etag + b"\r\nContent-Length: 1\r\n\r\nx")
@@ -133,7 +146,7 @@ def test_an_encoded_validator_goes_back_as_the_bytes_that_came(web: WebServer) -
     assert web.requests[1].headers["if-none-match"].encode("latin-1") == etag
 
 
-@pytest.mark.parametrize("value", ['"1"\r\nX: y', '"1"\0', '"\u20ac"'])
+@pytest.mark.parametrize("value", ['"1"\r\nX: y', '"1"\0', '"\u20ac"', ' "1"', '\x0b"1"'])
 def test_a_validator_that_no_server_can_have_sent_is_not_sent(web: WebServer, value: str) -> None:
     web.serve("/a", "x")
     fetcher().fetch(web.url("/a"), etag=value, last_modified="x")
@@ -271,12 +284,21 @@ def test_no_part_of_an_answer_can_go_on_for_ever(web: WebServer, part: str) -> N
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nxxxxx", "broke"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx", "broke"),
         (HEAD + b"Content-Length: 9\r\n\r\nxx", "broke"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "contradict"),
+        (b"HTTP/1.1 two OK\r\n\r\n", "does not answer in HTTP"),
     ],
 )
 def test_a_broken_answer_says_what_is_wrong_with_it(web: WebServer, sent: bytes, reason: str) -> None:
     web.drop("/a", after=sent)
     with pytest.raises(FetchError, match=reason):
         fetcher().fetch(web.url("/a"))
+
+
+def test_what_is_odd_about_a_servers_headers_is_no_line_in_the_log(web: WebServer, caplog: pytest.LogCaptureFixture) -> None:
+    odd = b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\nno colon\r\nA: b\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    web.drop("/a", after=HEAD + odd)
+    assert fetcher().fetch(web.url("/a")).body == b"x"
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("head", [HEAD + b"\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;"])
@@ -289,6 +311,70 @@ def test_a_byte_now_and_then_does_not_outlast_the_deadline(web: WebServer, head:
 def test_a_silent_tls_handshake_does_not_outlast_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(FetchError, match=r"within 0\.3 s"):
         fetcher(seconds=0.3).fetch(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+@pytest.fixture
+def vouched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[WebServer, Path]]:
+    """A server whose certificate is in order, and the file of authorities that says so."""
+    authority, authorities = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(authorities)
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(authorities))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with WebServer(tls=context) as server:
+        yield server, authorities
+
+
+@pytest.mark.parametrize("head", [HEAD + b"X: ", HEAD + b"\r\n"])
+def test_limits_hold_over_tls_too(vouched: tuple[WebServer, Path], head: bytes) -> None:
+    web, _ = vouched
+    web.drip("/a", head=head)
+    web.behave("/b", _endless(head=head, again=b"x"))
+    with pytest.raises(FetchError, match=r"within 0\.3 s"):
+        fetcher(seconds=0.3).fetch(f"https://{web.address}/a")
+    with pytest.raises(FetchError, match=r"headers|100,000 bytes"):
+        fetcher(seconds=60).fetch(f"https://{web.address}/b")
+
+
+def test_the_authorities_are_not_read_again_for_each_fetch(vouched: tuple[WebServer, Path]) -> None:
+    web, authorities = vouched
+    web.serve("/a", "x")
+    one = fetcher()
+    one.fetch(f"https://{web.address}/a")
+    authorities.unlink()
+    assert one.fetch(f"https://{web.address}/a").body == b"x"
+
+
+def test_fetches_in_many_threads_do_not_mix(web: WebServer) -> None:
+    one = fetcher()
+    wrong: list[str] = []
+
+    def work(server: WebServer, path: str) -> None:
+        for _ in range(10):
+            found = one.fetch(server.url(path), etag=f'"{server.port}{path}"')
+            if found.body.decode() != f"{server.port}{path}":
+                wrong.append(path)
+
+    with WebServer() as other:
+        pairs = [(server, f"/{number}") for server in (web, other) for number in range(4)]
+        for server, path in pairs:
+            server.serve(path, f"{server.port}{path}")
+        threads = [threading.Thread(target=work, args=pair) for pair in pairs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sent = {(request.path, request.headers["if-none-match"]) for server in (web, other) for request in server.requests}
+        assert sent == {(path, f'"{server.port}{path}"') for server, path in pairs}
+    assert wrong == []
+
+
+def test_a_connection_that_the_library_would_make_by_itself_sends_nothing(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if an update of urllib3 no longer asked us: it would resolve the name again, and nobody would have checked that."""
+    monkeypatch.setattr(connection._Pinned, "_new_conn", HTTPConnection._new_conn)
+    with pytest.raises(TypeError):
+        fetcher().fetch(web.url("/a"))
+    assert web.requests == []
 
 
 def test_one_deadline_covers_all_redirects(web: WebServer) -> None:
