@@ -17,7 +17,7 @@ from pipeline.jobs import articles, identity
 from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
 from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceState
-from pipeline.store import Tx, items, runs, sources
+from pipeline.store import Tx, items, merges, runs, sources
 from pipeline.store import articles as stored_articles
 from pipeline.store.articles import Outcome
 from pipeline.store.sources import Answer, PollRecord, SourceRecord
@@ -66,17 +66,25 @@ def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
 
 def _keep(site: Site, source: SourceRecord, reached: Reached, now: datetime, wanted: SourceSettings) -> Collected:
     """Nothing has changed, which is odd after months."""
-    whole = not reached.asked.conditional
+    answer = _answer(source, reached, _hints(source.hints), now, wanted)
+    done = Collected(source.url, source.feeds, not_modified=True, rule=source.rule)
+    if source.state is SourceState.OK and not source.failures and reached.asked.conditional:
+        site.store.write_together((source, answer, now), _note_unchanged)
+        return done
     with site.store.write() as tx:
-        sources.answered(tx, source.id, _answer(source, reached, _hints(source.hints), now, wanted))
+        sources.answered(tx, source.id, answer)
         if sources.recovered(tx, source):
             _mended(tx, source, now)
-        else:
-            runs.mended(tx, f"collect:{source.url}", now)
-        if whole and source.state is SourceState.OK and (silent := watch.silence(_past(tx, source), now)):
+        if source.state is SourceState.OK and (silent := watch.silence(_past(tx, source), now)):
             sources.odd(tx, source.id, source.rule, silent)
             _report_oddity(tx, source, silent, now)
-    return Collected(source.url, source.feeds, not_modified=True, rule=source.rule)
+    return done
+
+
+def _note_unchanged(tx: Tx, noted: list[tuple[SourceRecord, Answer, datetime]]) -> None:
+    """By far the most polls end here, so those of a moment share a transaction."""
+    sources.unchanged(tx, [(source.id, answer) for source, answer, _ in noted])
+    runs.mended_all(tx, [f"collect:{source.url}" for source, _, _ in noted], noted[-1][2])
 
 
 def _answer(source: SourceRecord, reached: Reached, hints: PollHints, now: datetime, wanted: SourceSettings) -> Answer:
@@ -138,6 +146,8 @@ def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: da
 
 def _past(tx: Tx, source: SourceRecord) -> Past:
     """What the source did before. ``read_at`` None: every feed that reads it does so for the first time."""
+    if source.collected_at is None:
+        return Past()
     readings, arrivals = sources.polls(tx, source.id)
     glances = [Glance(one.at, one.found, one.dated, one.titles) for one in readings if one.outcome == "read"]
     arrived = [one.at for one in arrivals if one.outcome == "read" for _ in range(one.new)]
@@ -151,7 +161,7 @@ def _report_oddity(tx: Tx, source: SourceRecord, reason: str, now: datetime) -> 
 
 
 def _mended(tx: Tx, source: SourceRecord, now: datetime) -> None:
-    runs.mended(tx, f"source:{source.url}", now, f"collect:{source.url}")
+    runs.mended_all(tx, [f"source:{source.url}", f"collect:{source.url}"], now)
 
 
 def _apply(
@@ -167,27 +177,27 @@ def _apply(
     with site.store.write() as tx:
         sources.lock(tx, source.id)
         past = _past(tx, source)
-        plan = identity.compare(tx, source, reading.taken, now)
+        neighbours = merges.has_neighbours(tx, source.id)
+        plan = identity.compare(tx, source, reading.taken, now, neighbours=neighbours)
         flood = _flood(source, wanted, reached, plan, past, len(reading.taken), now)
         changed, restless = identity.change_items(tx, source, plan, now)
         status = ItemStatus.HELD if source.hold_next or flood else ItemStatus.RELEASED
         new = [articles.overlaid(one, told[one.keys[0]].content) if one.keys[0] in told else one for one in plan.new]
         added = list(zip(items.add_all(tx, source.id, source.url, new, status=status, now=now), new, strict=True))
         stored_articles.add_all(tx, source.id, _outcomes(plan, added, told), now)
-        identity.add_likenesses(tx, source, added)
+        identity.add_likenesses(tx, added, neighbours=neighbours)
         newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.
         lines = [_release(site, tx, source, slug, [*plan.seen, *added], newer_than, now) for slug in sorted(source.feeds)]
-        sources.mark_collected(tx, source.id, now)
-        if reached.way is not None:
-            sources.set_way(tx, source.id, reached.way, now)
-        sources.answered(tx, source.id, _answer(source, reached, reading.parsed.hints, now, wanted), settings_hash=reached.how)
+        sources.mark_collected(tx, source, now)
+        oddity = _judge(tx, source, reached, reading, past, flood, now)
+        answer = _answer(source, reached, reading.parsed.hints, now, wanted)
+        rule = _rule(source, reached, reading)
+        sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
-        _judge(tx, source, reached, reading, past, flood, now)
     remarks = (*reading.remarks, *reached.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
     problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
-    rule = _rule(source, reached, reading)
     return Collected(source.url, source.feeds, len(added), changed, same, rule=rule, remarks=remarks, problem=problem)
 
 
@@ -241,24 +251,20 @@ def _poll(reading: Reading, reached: Reached, new: int, now: datetime, *, held: 
     )
 
 
-def _judge(tx: Tx, source: SourceRecord, reached: Reached, reading: Reading, past: Past, flood: str, now: datetime) -> None:
-    """The source's state after a reading: well, or odd in a way that a person should look at (its items are taken)."""
-    rule = _rule(source, reached, reading)
+def _judge(tx: Tx, source: SourceRecord, reached: Reached, reading: Reading, past: Past, flood: str, now: datetime) -> str:
+    """What is odd about a source after a reading, so that a person should look at it; its items are taken nevertheless."""
     if flood:
-        sources.odd(tx, source.id, rule, f"{flood}; they are held")
         runs.problem(tx, f"flood:{source.url}", f"source {source.url}: {flood}; they are held", _flood_fix(source), now)
-        return
-    partial = reached.fetched.status == 226
-    asked, answered = reached.address, reached.fetched.final_url
-    if reached.way is not None and reached.way.url != asked:
-        asked = reached.way.url
-    oddity = "" if partial else watch.judge(reading.candidates, past, now, asked=asked, answered=answered)
+        return f"{flood}; they are held"
+    if reached.fetched.status == 226:  # only what is new came
+        return ""
+    asked = reached.way.url if reached.way is not None else reached.address
+    oddity = watch.judge(reading.candidates, past, now, asked=asked, answered=reached.fetched.final_url)
     if oddity:
-        sources.odd(tx, source.id, rule, oddity)
         _report_oddity(tx, source, oddity, now)
     else:
-        sources.well(tx, source.id, rule)
         _mended(tx, source, now)
+    return oddity
 
 
 def _held(source: SourceRecord, new: int) -> tuple[str, ...]:
@@ -284,7 +290,7 @@ def _release(
     """
     unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in found])
     fresh = [(item_id, candidate) for item_id, candidate in found if item_id in unnumbered]
-    first = sources.first_collect(tx, slug, source.id)
+    first = slug in source.new_feeds
     mailed = _mailable(site.feed(slug), fresh, first=first, newer_than=newer_than, now=now)
     items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)
     if len(mailed) == len(fresh):

@@ -21,16 +21,21 @@ WITHIN = timedelta(days=7)
 """A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
 
 
-def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], now: datetime) -> CollectPlan:
-    """What a collect is going to write; known items that this source names by a new key are remembered under it."""
+def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], now: datetime, *, neighbours: bool) -> CollectPlan:
+    """What a collect is going to write; known items that this source names by a new key are remembered under it.
+
+    ``neighbours``: whether its feeds read other sources, too (``merges.has_neighbours``).
+    """
+    if source.collected_at is None and not neighbours:
+        return decide(candidates, {}, now=now)
     own = items.known(tx, source.id, {key for one in candidates for key in one.keys})
     known = own
     if doubtful := [one for one in candidates if _is_doubtful(one, own)]:
         rest = every_key(doubtful) - own.keys()
         own = own | items.known(tx, source.id, rest)
-        known = items.known_elsewhere(tx, source.id, rest - own.keys()) | own
+        known = (items.known_elsewhere(tx, source.id, rest - own.keys()) if neighbours else {}) | own
     plan = decide(candidates, known, now=now)
-    if plan.new and merges.has_neighbours(tx, source.id):
+    if plan.new and neighbours:
         plan = _merge_alike(tx, source, plan, now)
     items.forget_keys(tx, source.id, plan.taken)
     _remember(tx, source, plan, own)
@@ -76,9 +81,9 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     return len(written[Verdict.TAKE]), remarks
 
 
-def add_likenesses(tx: Tx, source: SourceRecord, added: Sequence[tuple[int, CandidateItem]]) -> None:
+def add_likenesses(tx: Tx, added: Sequence[tuple[int, CandidateItem]], *, neighbours: bool) -> None:
     """Where other sources of the same feeds are to look for these new items."""
-    if added and merges.has_neighbours(tx, source.id):
+    if added and neighbours:
         merges.add_bands(tx, {item_id: likeness.bands(likeness.told(one.title, one.summary)) for item_id, one in added})
 
 

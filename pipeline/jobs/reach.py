@@ -6,6 +6,7 @@ way, move ──▶ address ──fetch──▶ 304, or the same bytes ──�
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,8 +63,13 @@ def order_for(settings: Settings, feed: FeedSettings, source: SourceSettings, no
 
 def settings_hash(source: SourceSettings, order: Order) -> str:
     """Changed when the same bytes would be read differently: then a 304 must not be asked for."""
+    return _settings_hash(source, order.language, order.zone)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _settings_hash(source: SourceSettings, language: str, zone: str) -> str:
     how = source.model_dump(mode="json", exclude={"url", "every", "guard", "robots", "full_text"})
-    return sha256(json.dumps([how, order.language, order.zone], sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps([how, language, zone], sort_keys=True).encode()).hexdigest()
 
 
 def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, now: datetime) -> Reached:

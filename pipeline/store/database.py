@@ -7,9 +7,9 @@ import functools
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
@@ -22,6 +22,7 @@ from pipeline.store.place import place_of
 from pipeline.store.record import FOLDER, Notes, Record
 from pipeline.store.record import options as record_options
 
+T = TypeVar("T")
 UNFINISHED = "var/restoring/plan.json"
 """Is there while a restore puts its files in place: nothing else may be done meanwhile."""
 Tx = Connection
@@ -44,6 +45,8 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; waiting here is fair and instant, its busy handler polls.
         self._writer: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+        self._gathering = threading.Lock()
+        self._batches: dict[Any, _Batch] = {}
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Tx]:
@@ -88,9 +91,51 @@ class Store:
         except OSError as error:
             raise StoreError(f"The store {self.where} cannot be looked at: {error.strerror}.") from None
 
+    def write_together(self, value: T, write: Callable[[Tx, list[T]], None]) -> None:
+        """Write ``value`` in one transaction with whatever other threads hand in for the same ``write`` meanwhile.
+
+        Returns when it is committed. Raises StoreError, for every one of them. For small facts that many threads learn at
+        once: a commit costs the same for one as for thirty.
+        """
+        with self._gathering:
+            batch = self._batches.setdefault(write, _Batch())
+            batch.values.append(value)
+            first = len(batch.values) == 1
+        if first:
+            self._write_batch(batch, write)
+        else:
+            batch.done.wait()
+        if batch.error is not None:
+            raise batch.error
+
+    def _write_batch(self, batch: _Batch, write: Callable[[Tx, list[Any]], None]) -> None:
+        """The first one of a batch writes it, once it is its turn to write; until then others join."""
+        try:
+            with self.write() as tx:
+                with self._gathering:
+                    del self._batches[write]
+                write(tx, batch.values)
+        except BaseException as error:
+            with self._gathering:
+                self._batches = {key: one for key, one in self._batches.items() if one is not batch}
+            batch.error = error if isinstance(error, StoreError) else StoreError(f"Nothing was written: {error!r}.")
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            batch.done.set()
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+class _Batch:
+    """Values that are written together, and what came of it."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.done = threading.Event()
+        self.error: StoreError | None = None
 
 
 def as_store_error(error: DBAPIError, where: str) -> StoreError:

@@ -123,15 +123,22 @@ def add_all(
 
 def _free_identities(tx: Tx, source_url: str, candidates: Sequence[CandidateItem]) -> list[str]:
     """By the strongest key; by the next one where that has named another item before (a guid that was used again)."""
-    wanted = [[numbers.identity_of(source_url, key) for key in one.keys] for one in candidates]
-    query = select(ItemRow.identity)
-    every = [identity for listed in wanted for identity in listed]
-    taken = {identity for part in parts(every) for identity in tx.execute(query.where(ItemRow.identity.in_(part))).scalars()}
+    strongest = [numbers.identity_of(source_url, one.keys[0]) for one in candidates]
+    taken = _identities(tx, strongest)
+    if taken:
+        taken |= _identities(tx, [numbers.identity_of(source_url, key) for one in candidates for key in one.keys[1:]])
     found = []
-    for listed in wanted:
-        found.append(next((identity for identity in listed if identity not in taken), uuid.uuid4().urn))
+    for first, candidate in zip(strongest, candidates, strict=True):
+        others = (numbers.identity_of(source_url, key) for key in candidate.keys[1:])
+        found.append(first if first not in taken else next((one for one in others if one not in taken), uuid.uuid4().urn))
         taken.add(found[-1])
     return found
+
+
+def _identities(tx: Tx, wanted: Sequence[str]) -> set[str]:
+    """Those of them that items have."""
+    query = select(ItemRow.identity)
+    return {one for part in parts(wanted) for one in tx.execute(query.where(ItemRow.identity.in_(part))).scalars()}
 
 
 def add_keys(tx: Tx, source_id: int, named: Iterable[tuple[int, CandidateItem]]) -> None:

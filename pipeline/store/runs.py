@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -114,9 +114,14 @@ def _back_again(tx: Tx, key: str, now: datetime) -> datetime | None:
     return mended_at if mended_at is not None and now - mended_at < _FLAPS else None
 
 
-def mended(tx: Tx, key: str, now: datetime, *also: str) -> None:
-    """The problem (or each of several) is over by itself; if an alert mail told of it, the next one says so."""
-    gone = delete(ProblemRow).where(ProblemRow.key.in_((key, *also)))
+def mended(tx: Tx, key: str, now: datetime) -> None:
+    """The problem is over by itself; if an alert mail told of it, the next one says so."""
+    mended_all(tx, [key], now)
+
+
+def mended_all(tx: Tx, keys: Collection[str], now: datetime) -> None:
+    """The same for several."""
+    gone = delete(ProblemRow).where(ProblemRow.key.in_(keys))
     for key, what, mailed_at in tx.execute(gone.returning(ProblemRow.key, ProblemRow.what, ProblemRow.mailed_at)).all():
         if mailed_at is not None:
             upsert.ignore(tx, RecoveryRow, [{"key": key, "what": what, "mended_at": now}])

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from pipeline.models import SourceKind, SourceState, Way
 from pipeline.store import feeds
@@ -127,17 +127,33 @@ def due_sources(tx: Tx, now: datetime, without: Collection[int] = ()) -> list[So
     return [_record(row, readers[row.id]) for row in wanted if not resting.issuperset(readers[row.id])]
 
 
-def answered(tx: Tx, source_id: int, answer: Answer, *, settings_hash: str = "") -> None:
-    """Note what the source answered; ``settings_hash`` of the settings by which it was read, empty when it was not read."""
-    values = asdict(answer) | ({"settings_hash": settings_hash} if settings_hash else {})
+def answered(tx: Tx, source_id: int, answer: Answer) -> None:
+    """Note what the source answered though nothing was read of it."""
+    _set(tx, source_id, **_values(answer))
+
+
+def read(tx: Tx, source_id: int, answer: Answer, *, settings_hash: str, rule: str, oddity: str, way: Way | None) -> None:
+    """Note what the source answered and how it was read; with an oddity a person should look at it. ``way``: found just now."""
+    values = _values(answer) | {"settings_hash": settings_hash, "rule": rule, "reason": oddity, "failures": 0}
+    values["state"] = SourceState.ATTENTION if oddity else SourceState.OK
+    if way is not None:
+        values |= {"way_kind": way.kind, "way_url": way.url, "way_reason": way.reason, "way_at": answer.collected_at}
+    _set(tx, source_id, **values)
+
+
+def _values(answer: Answer) -> dict[str, Any]:
+    values = {name: getattr(answer, name) for name in Answer.__dataclass_fields__}
     if answer.hints is None:
         del values["hints"]
-    tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(values))
+    return values
 
 
-def well(tx: Tx, source_id: int, rule: str) -> None:
-    """It was read, and nothing about it is odd."""
-    _set(tx, source_id, rule=rule, state=SourceState.OK, reason="", failures=0)
+def unchanged(tx: Tx, answers: list[tuple[int, Answer]]) -> None:
+    """The same for many sources that are well and had nothing new: one statement."""
+    rows = [{f"new_{name}": value for name, value in asdict(answer).items()} | {"which": which} for which, answer in answers]
+    names = [name for name in Answer.__dataclass_fields__ if name != "hints"]
+    values = {name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in names}
+    tx.execute(update(SourceRow).where(SourceRow.id == bindparam("which")).values(values), rows)
 
 
 def odd(tx: Tx, source_id: int, rule: str, reason: str) -> None:
@@ -172,11 +188,6 @@ def ask_by(tx: Tx, source_id: int, moment: datetime) -> None:
     tx.execute(update(SourceRow).where(SourceRow.id == source_id).values(next_poll_at=moment))
 
 
-def set_way(tx: Tx, source_id: int, way: Way, now: datetime) -> None:
-    """From now on it is read in this way."""
-    _set(tx, source_id, way_kind=way.kind, way_url=way.url, way_reason=way.reason, way_at=now)
-
-
 def forget_way(tx: Tx, source_id: int) -> None:
     """The next collect looks for a way again, with a whole document."""
     _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", settings_hash="")
@@ -187,21 +198,21 @@ def _set(tx: Tx, source_id: int, **values: Any) -> None:
 
 
 def lock(tx: Tx, source_id: int) -> None:
-    """Two processes that collect the same source write one after the other, and the second knows what the first found."""
-    tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
+    """Two processes that collect the same source write one after the other, and the second knows what the first found.
+
+    On SQLite there is one writer anyway.
+    """
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
 
 
-def first_collect(tx: Tx, slug: str, source_id: int) -> bool:
-    """Whether this feed has never read this source with success."""
-    query = select(FeedSourceRow.collected_at).where(FeedSourceRow.feed == slug, FeedSourceRow.source_id == source_id)
-    return tx.execute(query).scalar_one() is None
-
-
-def mark_collected(tx: Tx, source_id: int, now: datetime) -> None:
+def mark_collected(tx: Tx, source: SourceRecord, now: datetime) -> None:
     """Every feed that reads this source has had its first collect."""
-    pairs = update(FeedSourceRow).where(FeedSourceRow.source_id == source_id, FeedSourceRow.collected_at.is_(None))
-    tx.execute(pairs.where(FeedSourceRow.active).values(collected_at=now))
-    tx.execute(update(SourceRow).where(SourceRow.id == source_id, SourceRow.hold_next).values(hold_next=False))
+    if source.new_feeds:
+        pairs = update(FeedSourceRow).where(FeedSourceRow.source_id == source.id, FeedSourceRow.collected_at.is_(None))
+        tx.execute(pairs.where(FeedSourceRow.active).values(collected_at=now))
+    if source.hold_next:
+        _set(tx, source.id, hold_next=False)
 
 
 def add_poll(tx: Tx, source_id: int, poll: PollRecord) -> None:

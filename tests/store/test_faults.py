@@ -33,7 +33,7 @@ WRITES: dict[str, Callable[[Tx], object]] = {
     "feeds.set_next_seq": lambda tx: feeds.set_next_seq(tx, "po", 99),
     "feeds.set_input": lambda tx: feeds.set_input(tx, "po", "hash", NOW),
     "feeds.set_site_paused": lambda tx: feeds.set_site_paused(tx, True),
-    "sources.mark_collected": lambda tx: sources.mark_collected(tx, 1, NOW),
+    "sources.mark_collected": lambda tx: sources.mark_collected(tx, sources.sources(tx)[0], NOW),
     "items.add": lambda tx: items.add(tx, 1, SOURCE, candidate(77), status=ItemStatus.HELD, now=NOW),
     "items.release": lambda tx: add_items(tx, [78]),
     "items.set_status": lambda tx: items.set_status(tx, 1, ItemStatus.WITHDRAWN, NOW),
