@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 
 class SourceKind(StrEnum):
@@ -305,6 +306,22 @@ class Reading:
     def taken(self) -> tuple[CandidateItem, ...]:
         """The candidates that are to be stored."""
         return self.candidates if self.passed is None else self.passed
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a document is to be read: as what, with which selectors, with the language and zone (IANA name) of its source.
+
+    ``page``: ``config.PageSettings``. ``scope``: of a sitemap only what lies below this address.
+    """
+
+    kind: SourceKind
+    page: Any
+    language: str
+    zone: str
+    max_items: int
+    now: datetime
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,35 +6,14 @@ bytes ──read──▶ ParsedSource ──normalise──▶ CandidateItems �
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from pipeline.collect.markup import TooComplexError, decode, parse
 from pipeline.collect.normalise import normalise
 from pipeline.collect.offers import offers, page_links, speaks_of
 from pipeline.collect.read import read
 from pipeline.errors import ReadError
-from pipeline.models import Offer, Reading, SourceKind, Survey
-
-if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
-    from pipeline.config import PageSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How a document is to be read: as what, with which selectors, with the language and zone (IANA name) of its source.
-
-    ``scope``: of a sitemap only what lies below this address.
-    """
-
-    kind: SourceKind
-    page: PageSettings
-    language: str
-    zone: str
-    max_items: int
-    now: datetime
-    scope: str = ""
+from pipeline.models import Offer, Order, Reading, Survey
 
 
 def read_document(body: bytes, url: str, headers: Mapping[str, str], order: Order) -> Reading:

@@ -11,8 +11,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import dateparser
-
 from pipeline.collect.machine_dates import exact
 from pipeline.models import Confidence, ReadDate
 
@@ -46,6 +44,8 @@ def _read(value: str, found: datetime, timed: bool, zone: str, rule: str, sure: 
 
 
 def _parse(text: str, language: str, settings: dict[str, Any]) -> datetime | None:
+    import dateparser  # most processes never meet another language, and it takes 10 MB
+
     fixed = {"DATE_ORDER": "DMY", "TIMEZONE": "UTC", "TO_TIMEZONE": "UTC", "RETURN_AS_TIMEZONE_AWARE": False}
     try:
         found: datetime | None = dateparser.parse(text, languages=[language.partition("-")[0]], settings=fixed | settings)

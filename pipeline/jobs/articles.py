@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.decide import every_key
-from pipeline.collect.document import Order
 from pipeline.collect.normalise import url_key
-from pipeline.collect.read_article import read_article
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept
+from pipeline.jobs.apart_names import READ_ARTICLE
 from pipeline.jobs.site import Site
-from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
+from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Order, Precision, ReadDate, Reading, SourceKind
 from pipeline.store import articles as stored
 from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
@@ -75,7 +74,7 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
     try:
         fetched = site.fetcher.fetch(url, accept=Accept.PAGE, permit=permit)
         article: Article = site.reading.call(
-            read_article,
+            READ_ARTICLE,
             fetched.body,
             url=fetched.final_url,
             content_type=fetched.content_type,

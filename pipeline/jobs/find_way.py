@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.collect.document import Order, read_document, survey, weigh
 from pipeline.collect.offers import SPEAKS, sitemaps_of, well_known
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
+from pipeline.jobs.apart_names import READ_DOCUMENT, SURVEY, WEIGH
 from pipeline.jobs.site import Outside
-from pipeline.models import Offer, Reading, SourceKind, Survey, Way
+from pipeline.models import Offer, Order, Reading, SourceKind, Survey, Way
 
 _MAX_OFFERS = 8
 _MAX_SITEMAPS = 2
@@ -40,7 +40,7 @@ def find_way(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fe
     says of itself (schema.org); a sitemap with news in it; the listing in the page.
     """
     arguments = (fetched.body, fetched.final_url, dict(fetched.headers))
-    seen: Survey = outside.reading.call(survey, *arguments, order, about=wanted.url)
+    seen: Survey = outside.reading.call(SURVEY, *arguments, order, about=wanted.url)
     own = seen.reading
     if own is not None and own.parsed.children:
         return follow_index(outside, wanted, order, own)
@@ -68,7 +68,7 @@ def follow_index(outside: Outside, wanted: SourceSettings, order: Order, index: 
         try:
             fetched = outside.fetcher.fetch(address, accept=Accept.ANY, permit=permit)
             arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
-            reading: Reading = outside.reading.call(read_document, *arguments, about=address)
+            reading: Reading = outside.reading.call(READ_DOCUMENT, *arguments, about=address)
         except (FetchError, ReadError) as error:
             tried.append(f"{address}: {error.reason}")
             continue
@@ -105,7 +105,7 @@ def _try(outside: Outside, wanted: SourceSettings, order: Order, seen: Survey, o
     try:
         fetched = outside.fetcher.fetch(offer.url, accept=accept, permit=permit)
         arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(order, kind=offer.kind, scope=scope))
-        reading, share = outside.reading.call(weigh, *arguments, seen.links, listed, about=offer.url)
+        reading, share = outside.reading.call(WEIGH, *arguments, seen.links, listed, about=offer.url)
     except (FetchError, ReadError) as error:
         tried.append(f"{offer.url} ({offer.reason}): {error.reason}")
         return None

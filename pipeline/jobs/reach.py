@@ -14,14 +14,14 @@ from datetime import datetime
 from hashlib import sha256
 
 from pipeline.collect import filters, polling
-from pipeline.collect.document import Order, read_document
 from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
+from pipeline.jobs.apart_names import READ_DOCUMENT
 from pipeline.jobs.find_way import Found, find_way, follow_index
 from pipeline.jobs.site import Outside, Site
-from pipeline.models import Reading, SourceKind, Way
+from pipeline.models import Order, Reading, SourceKind, Way
 from pipeline.store import items
 from pipeline.store.sources import SourceRecord
 
@@ -149,7 +149,7 @@ def known_of(source: SourceRecord, *, settings_changed: bool = False) -> Known:
 def read(outside: Outside, order: Order, fetched: Fetched) -> Reading:
     """What a fetched document yields, read apart from this process. Raises ReadError."""
     arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
-    reading: Reading = outside.reading.call(read_document, *arguments, about=fetched.url)
+    reading: Reading = outside.reading.call(READ_DOCUMENT, *arguments, about=fetched.url)
     return reading
 
 

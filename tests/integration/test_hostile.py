@@ -11,13 +11,13 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.collect.apart import MEGABYTES, ReaderProcesses
-from pipeline.collect.document import survey
 from pipeline.collect.markup import clean_html
 from pipeline.collect.normalise import normalise
 from pipeline.collect.read import read
 from pipeline.compose import digest, message
 from pipeline.config import PageSettings
 from pipeline.errors import ReadError
+from pipeline.jobs.apart_names import SURVEY
 from pipeline.models import CandidateItem, ParsedSource, Personal, SourceKind
 from pipeline.texts import Texts
 from tests.factories import make_digest, make_feed_item
@@ -373,5 +373,5 @@ class Stubborn:
         self.readers = readers
 
     def call(self, function, /, *arguments, about="", **named):
-        chosen = "tests.stubborn:survey_or_not" if function is survey else function
+        chosen = "tests.stubborn:survey_or_not" if function == SURVEY else function
         return self.readers.call(chosen, *arguments, about=about, **named)
