@@ -1,7 +1,7 @@
 """One side of the collecting benchmark in a process of its own: ``python -m bench.collect gazet|reader PORT COUNT FOLDER``.
 
-Prints one line of JSON: seconds of the cold round and of the round of 304s, items stored, and the peak memory in MB of the
-process with its children.
+Prints one line of JSON: seconds of the cold round and of the round of 304s, items stored, the peak memory in MB of the process
+with its children, and the CPU seconds of each round, of the process and of its children.
 """
 
 from __future__ import annotations
@@ -53,6 +53,15 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
     except OSError:
         return 0
+
+
+def _used(pid: int) -> float:
+    """CPU seconds of a process (proc(5): fields 14 and 15 in ticks)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def reader_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], object], Callable[[], int]]:
@@ -119,15 +128,20 @@ def main() -> None:
     rounds = {"gazet": gazet_rounds, "reader": reader_rounds}[side]
     peak = Peak()
     collect, stored = rounds(urls(port, count), folder)
-    took, cpu = [], []
+    took, cpu, beside = [], [], []
     for _ in range(2):
-        begun, used = time.monotonic(), time.process_time()
+        begun, used, helped = time.monotonic(), time.process_time(), sum(map(_used, _children(os.getpid())))
         collect()
         took.append(time.monotonic() - begun)
         cpu.append(time.process_time() - used)
+        beside.append(sum(map(_used, _children(os.getpid()))) - helped)
     items = stored()
     assert items == count * ITEMS, items
-    print(json.dumps({"cold": took[0], "same": took[1], "items": items, "megabytes": peak.kilobytes // 1024, "cpu": cpu}))
+    print(
+        json.dumps(
+            {"cold": took[0], "same": took[1], "items": items, "megabytes": peak.kilobytes // 1024, "cpu": cpu, "beside": beside}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import datetime
 from pipeline.cli.options import local, say, warn
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
+from pipeline.http import Fetched
 from pipeline.jobs.lines import count
 from pipeline.jobs.reach import look
 from pipeline.jobs.site import Outside
@@ -67,13 +68,18 @@ def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: d
         url=source.url,
         rule=parsed.rule,
         items=found.reading.taken,
-        remarks=found.reading.remarks,
+        remarks=(*found.reading.remarks, *_moved(fetched)),
         problem="",
         title=parsed.title,
         language=parsed.language,
         way=found.way,
         tried=found.tried,
     )
+
+
+def _moved(fetched: Fetched) -> tuple[str, ...]:
+    """A permanent redirect: it is followed, and after a week asked at first hand, but the file should name the new address."""
+    return (f"it has moved for good: write {fetched.moved_to} into the feed's file",) if fetched.moved_to else ()
 
 
 def show_finding(finding: Finding, zone: str, *, closely: bool = False) -> None:
