@@ -81,11 +81,12 @@ def _collecting() -> tuple[list[tuple[str, str, str, str]], str]:
         _row(f"feeds collected, {FEEDS} of 50 items, all new", FEEDS / ours["cold"], peer, FEEDS / theirs["cold"]),
         _row("the same once more, all 304", FEEDS / ours["same"], peer, FEEDS / theirs["same"]),
     ]
+    cold, beside, same = (1000 * value / FEEDS for value in (ours["cpu"][0], ours["beside"][0], ours["cpu"][1]))
+    peer_cold, peer_same = (1000 * value / FEEDS for value in theirs["cpu"])
     spent = (
-        f"Collecting: peak memory {ours['megabytes']} MB with the two processes that read (reader: {theirs['megabytes']} MB). CPU for a "
-        f"feed that is new: {ours['cpu'][0] / FEEDS * 1000:.1f} ms in Gazet (request, comparing, storing) and "
-        f"{ours['beside'][0] / FEEDS * 1000:.1f} ms beside it (feedparser, dates, markup), reader {theirs['cpu'][0] / FEEDS * 1000:.1f} ms; "
-        f"for a 304: {ours['cpu'][1] / FEEDS * 1000:.2f} ms, reader {theirs['cpu'][1] / FEEDS * 1000:.2f} ms.\n"
+        f"Collecting: at most {ours['megabytes']} MB, the two processes that read included; reader {theirs['megabytes']} MB. "
+        f"CPU for a feed that is new: {cold:.1f} ms in Gazet (request, comparing, storing) and {beside:.1f} ms in the processes "
+        f"that read (feedparser, dates, markup); reader {peer_cold:.1f} ms. For a 304: {same:.2f} ms, reader {peer_same:.2f} ms.\n"
     )
     return rows, spent
 
