@@ -84,7 +84,7 @@ class _Document:
 
     def automatic(self) -> tuple[str, tuple[ParsedItem, ...]]:
         if self.tree.body is None:
-            raise ReadError(self.about.url, "no list of news was found on the page: it is empty", fix="Look at it in a browser.")
+            raise ReadError(self.about.url, "no listing found on the page: it is empty", fix="Look at it in a browser.")
         outline = Outline(self.tree.body)
         if outline.cut:
             self.remarks.append(f"only the first {MAX_ELEMENTS:,} elements of the page were looked at")
@@ -107,7 +107,7 @@ class _Document:
         reason, fix = explain(self.tree, outline, self._facts, ahead)
         feed = linked_feed(self.tree, self.about.url)
         fix = f"The page names a feed: use {feed} instead." if feed else fix
-        return ReadError(self.about.url, "; ".join((f"no list of news was found on the page: {reason}", *self.remarks)), fix=fix)
+        return ReadError(self.about.url, "; ".join((f"no listing found on the page: {reason}", *self.remarks)), fix=fix)
 
     def _without_item(self) -> str:
         """What there is without the selector, for an operator whose site was redesigned."""

@@ -72,7 +72,7 @@ def test_a_page_gives_its_news_and_nothing_else(name: str) -> None:
 @pytest.mark.parametrize("name", NO_LISTINGS)
 def test_a_page_without_news_says_why_and_what_to_do(name: str) -> None:
     told = expected(name)
-    with pytest.raises(ReadError, match="no list of news was found on the page: ") as caught:
+    with pytest.raises(ReadError, match="no listing found on the page: ") as caught:
         read((PAGES / f"{name}.html").read_bytes(), told["url"], told["language"])
     assert told["why"] in caught.value.reason
     assert caught.value.fix
@@ -126,7 +126,7 @@ def test_what_stands_beside_the_news_is_not_news(name: str, first: bool) -> None
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_what_stands_beside_the_news_is_no_news_without_it_either(name: str) -> None:
-    with pytest.raises(ReadError, match="no list of news"):
+    with pytest.raises(ReadError, match="no listing found"):
         read(f"<body>{BESIDE[name]}</body>", url="https://www.example.org/")
 
 
@@ -150,7 +150,7 @@ NO_NEWS = {
 
 @pytest.mark.parametrize("name", NO_NEWS)
 def test_what_only_looks_like_news_is_not_taken_for_it(name: str) -> None:
-    with pytest.raises(ReadError, match="no list of news"):
+    with pytest.raises(ReadError, match="no listing found"):
         read(f"<body>{NO_NEWS[name]}</body>", url="https://www.example.org/")
 
 

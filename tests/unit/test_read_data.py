@@ -285,7 +285,7 @@ def test_any_markup_gives_items_or_none(parts: list[str]) -> None:
 
 
 def test_a_page_without_news_is_still_refused() -> None:
-    with pytest.raises(ReadError, match="no list of news"):
+    with pytest.raises(ReadError, match="no listing found"):
         read(
             b"<html><p>Niets</p></html>",
             url=URL,

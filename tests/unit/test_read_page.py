@@ -69,7 +69,7 @@ def test_the_next_version_of_the_sample_site_has_one_newer_item_on_top() -> None
 
 
 def test_an_article_page_without_a_listing_is_said_to_be_none() -> None:
-    with pytest.raises(ReadError, match="no list of news"):
+    with pytest.raises(ReadError, match="no listing found"):
         page((PAGES / "themabijeenkomst-flexibel-opleiden.html").read_bytes())
 
 
