@@ -120,7 +120,7 @@ class _Pinned(HTTPConnection):
         self._allowance = allowance
 
     def connect(self) -> None:
-        """As HTTPConnection's. Raises TypeError, before anything is sent, for a socket that is not ours."""
+        """As HTTPConnection's. Raises TypeError, before the request is sent, for a socket that is not ours."""
         super().connect()
         if not isinstance(self.sock, LimitedSocket):
             raise TypeError(self.sock)
