@@ -23,7 +23,7 @@ from pipeline.store.articles import Outcome
 from pipeline.store.sources import Answer, PollRecord, SourceRecord
 
 _GAVE_UP = 3
-"""After so many failures of a way that was found, one is looked for again."""
+"""After so many failures of a way that was found, one is looked for again; before that it may be back any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,9 @@ def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: da
     """The source needs attention. A way that was found and leads nowhere any more is looked for anew from its own address."""
     status = getattr(error, "status", None) or 0
     reason = getattr(error, "reason", str(error))
-    astray = source.way_url not in ("", source.url) and (status in (404, 410) or source.failures + 1 >= _GAVE_UP)
-    gone = status == 410 and not astray
+    astray = source.way_url not in ("", source.url) and (status == 410 or source.failures + 1 >= _GAVE_UP)
+    elsewhere = polling.settled_move(source.moved_to, source.moved_at, now) != ""
+    gone = status == 410 and not astray and not elsewhere  # where it had moved to: its own address is asked once more
     history = PollHistory(every, source.failures + 1, status, getattr(error, "retry_after", None) or 0, source.url)
     poll = polling.next_poll(history, {}, PollHints(), now)
     with site.store.write() as tx:

@@ -18,7 +18,7 @@ from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
-from pipeline.jobs.find_way import Found, find_way, follow_index
+from pipeline.jobs.find_way import BY_INDEX, BY_ROBOTS, Found, find_way, follow_index
 from pipeline.jobs.site import Outside, Site
 from pipeline.models import Reading, SourceKind, Way
 from pipeline.store import items
@@ -70,10 +70,10 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     """One poll of a source. Raises FetchError and ReadError."""
     how = settings_hash(wanted, order)
     same = how == source.settings_hash and not source.hold_next and not source.new_feeds
-    way = source.way if how == source.settings_hash else None
-    order = replace(order, kind=way.kind, scope=wanted.url if way.kind is SourceKind.SITEMAP else "") if way else order
-    address = polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
     asked = polling.to_ask(known_of(source, settings_changed=not same), now)
+    way = _way_in_force(source, how, asked)
+    order = replace(order, kind=way.kind, scope=wanted.url if way.reason == BY_ROBOTS else "") if way else order
+    address = _address(source, way, how, now)
     permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
     fetched = site.fetcher.fetch(
         address,
@@ -90,7 +90,20 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     reached = replace(reached, body_hash=sha256(fetched.body).hexdigest())
     if same and reached.body_hash == source.body_hash:
         return reached
-    return _read_whole(site, source, wanted, order, reached)
+    return _read_whole(site, source, wanted, order, reached, follows=way is not None)
+
+
+def _way_in_force(source: SourceRecord, how: str, asked: Ask) -> Way | None:
+    """The way that was found, unless it is to be looked for: settings have changed, or a sitemap index may name a newer one."""
+    anew = how != source.settings_hash or (source.way_reason == BY_INDEX and not asked.conditional)
+    return None if anew else source.way
+
+
+def _address(source: SourceRecord, way: Way | None, how: str, now: datetime) -> str:
+    """What is asked for; where a way is looked for, the source's own address, wherever its former way had moved."""
+    if way is None and (source.way_url or how != source.settings_hash):
+        return source.url
+    return polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
 
 
 def look(outside: Outside, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Found:
@@ -109,13 +122,16 @@ def _first(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fetc
     return Found(Way(order.kind, wanted.url, "the settings say so"), fetched, reading)
 
 
-def _read_whole(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached) -> Reached:
-    """With the document read, the pages that follow it, and what the source's conditions leave of them."""
+def _read_whole(
+    site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached, *, follows: bool
+) -> Reached:
+    """With the document read, the pages that follow it, and what the source's conditions leave of them.
+
+    ``follows``: a way that was found before, so that none is found now.
+    """
     found = _first(site.outside, wanted, order, reached.fetched)
     fetched, reading = found.fetched, found.reading
-    way = found.way if order.kind is SourceKind.AUTO or found.way.url != wanted.url else None
-    if source.way_url and order.kind is not SourceKind.AUTO:
-        way = None  # it was found before
+    way = None if follows or found.way == source.way else found.way
     order = replace(order, kind=found.way.kind)
     more, remarks = _further_pages(site, source, wanted, order, fetched, reading)
     return replace(

@@ -178,8 +178,11 @@ def set_way(tx: Tx, source_id: int, way: Way, now: datetime) -> None:
 
 
 def forget_way(tx: Tx, source_id: int) -> None:
-    """The next collect looks for a way again, with a whole document."""
-    _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", settings_hash="")
+    """The next collect looks for a way again, with a whole document.
+
+    ``settings_hash`` stays: what has been read before makes that a source that is read in another way, and no new one.
+    """
+    _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", body_hash="")
 
 
 def _set(tx: Tx, source_id: int, **values: Any) -> None:
