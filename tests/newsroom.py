@@ -29,7 +29,7 @@ _SUBJECTS = (
     "Studenten bouwen een brug van karton over de gracht",
     "Nieuwe fietsroute verbindt twee dorpen met het station",
 )
-_NL_MONTHS = "januari februari maart april mei juni juli augustus september oktober november december".split()
+_MONTHS = ("september", "oktober", "november", "december")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def story(number: int, at: datetime, folder: str = "/nieuws/") -> Story:
 
 
 class Newsroom:
-    """``count`` stories, one a day, the newest first and of ``newest``."""
+    """``count`` stories, one a day in autumn, the newest first and of ``newest``."""
 
     def __init__(
         self, web: WebServer, count: int = 6, *, newest: datetime = datetime(2026, 11, 23, 9, tzinfo=UTC), folder: str = "/nieuws/"
@@ -169,7 +169,7 @@ class Newsroom:
         """A page that lists the stories as cards."""
         cards = "".join(
             f'<article class="card"><h2><a href="{one.path}">{escape(one.title)}</a></h2>'
-            f'<p class="date">{one.at.day} {_NL_MONTHS[one.at.month - 1]} {one.at.year}</p><p>{escape(one.teaser)}</p></article>'
+            f'<p class="date">{one.at.day} {_MONTHS[one.at.month - 9]} {one.at.year}</p><p>{escape(one.teaser)}</p></article>'
             for one in (self.stories if stories is None else stories)
         )
         return (

@@ -9,7 +9,7 @@ from pipeline.cli.options import local, say, warn
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
 from pipeline.jobs.lines import count
-from pipeline.jobs.reach import look
+from pipeline.jobs.reach import first_document, look
 from pipeline.jobs.site import Outside
 from pipeline.models import CandidateItem, Precision, Way
 from pipeline.texts import one_line, shorten
@@ -56,8 +56,7 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
 def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
     """What one source yields now and in which way; a source that cannot be read is a finding too."""
     try:
-        fetched = outside.fetcher.fetch(source.url)
-        found = look(outside, feed, source, fetched, now)
+        found = look(outside, feed, source, first_document(outside, source), now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"
         return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")

@@ -13,7 +13,7 @@ from pipeline.collect.normalise import url_key
 from pipeline.collect.read_article import read_article
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
-from pipeline.http import Accept
+from pipeline.http import Accept, Permit
 from pipeline.jobs.site import Site
 from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
 from pipeline.store import articles as stored
@@ -83,16 +83,16 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
         again = isinstance(error, FetchError) and error.retryable and attempts + 1 < _ATTEMPTS
         next_at = now + _PAUSE * 2**attempts if again else None
         return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=error.reason[:300])
-    attachments = [_measured(site, one, number) for number, one in enumerate(article.attachments)]
+    attachments = [_measured(site, one, permit, number) for number, one in enumerate(article.attachments)]
     return Outcome(READ, attempts + 1, content=_as_json(article, attachments, fetched.final_url), reason="; ".join(article.remarks))
 
 
-def _measured(site: Site, attachment: Attachment, number: int) -> Attachment:
+def _measured(site: Site, attachment: Attachment, permit: Permit | None, number: int) -> Attachment:
     """With its type and length as its server says; a download that is not there keeps what its link says."""
     if number >= _MEASURED or attachment.length:
         return attachment
     try:
-        media_type, length = site.fetcher.measure(attachment.url)
+        media_type, length = site.fetcher.measure(attachment.url, permit=permit)
     except FetchError:
         return attachment
     return replace(attachment, media_type=attachment.media_type or media_type, length=length)

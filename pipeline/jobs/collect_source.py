@@ -101,6 +101,7 @@ def _answer(source: SourceRecord, reached: Reached, hints: PollHints, now: datet
         body_hash=reached.body_hash or source.body_hash,
         repeats=polling.repeats_after(known, asked, not_modified=fetched.not_modified, same_bytes=same),
         whole_at=source.whole_at if asked.conditional else now,
+        given_by=fetched.final_url,
         moved_to=move.to,
         moved_at=move.since,
         hints=_as_json(hints) if reached.reading is not None else None,

@@ -17,7 +17,7 @@ from pipeline.collect.document import Order, read_document
 from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
-from pipeline.http import Accept, Fetched
+from pipeline.http import Accept, Fetched, Permit
 from pipeline.jobs.find_way import BY_INDEX, BY_ROBOTS, Found, find_way, follow_index
 from pipeline.jobs.site import Outside, Site
 from pipeline.models import Reading, SourceKind, Way
@@ -74,15 +74,14 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     way = _way_in_force(source, how, asked)
     order = replace(order, kind=way.kind, scope=wanted.url if way.reason == BY_ROBOTS else "") if way else order
     address = _address(source, way, how, now)
-    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
     fetched = site.fetcher.fetch(
         address,
         etag=asked.etag,
         last_modified=asked.last_modified,
-        given_by=source.moved_to or address,
+        given_by=source.given_by or address,
         accept=_ACCEPT[order.kind],
         deltas=order.kind is SourceKind.FEED,
-        permit=permit,
+        permit=_permit(site.outside, wanted, order.kind),
     )
     reached = Reached(address, fetched, asked, how)
     if fetched.not_modified:
@@ -104,6 +103,15 @@ def _address(source: SourceRecord, way: Way | None, how: str, now: datetime) -> 
     if way is None and (source.way_url or how != source.settings_hash):
         return source.url
     return polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
+
+
+def _permit(outside: Outside, wanted: SourceSettings, kind: SourceKind) -> Permit | None:
+    return outside.robots.check if wanted.robots and kind not in _FOR_PROGRAMS else None
+
+
+def first_document(outside: Outside, source: SourceSettings) -> Fetched:
+    """The document at a source's own address, asked for as at a first collect; for looking only. Raises FetchError."""
+    return outside.fetcher.fetch(source.url, accept=_ACCEPT[source.kind], permit=_permit(outside, source, source.kind))
 
 
 def look(outside: Outside, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Found:
@@ -169,7 +177,7 @@ def _further_pages(
     """The pages after the first: all that are wanted at the first collect, later only as long as nothing known was met."""
     more: list[Reading] = []
     at, seen = reading, {first.final_url}
-    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
+    permit = _permit(site.outside, wanted, order.kind)
     while (address := at.parsed.next_page) and address not in seen and len(more) + 1 < wanted.pages:
         if source.whole_at is not None and _known(site, source, at):
             return more, ()

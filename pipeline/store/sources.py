@@ -40,6 +40,7 @@ class SourceRecord:
     way_kind: str
     way_url: str
     way_reason: str
+    given_by: str
     moved_to: str
     moved_at: datetime | None
     why: str
@@ -61,7 +62,7 @@ _COLUMNS = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the source said to the last request, as the next one needs it."""
+    """What the source said to the last request, as the next one needs it; ``given_by``: the address that gave the validators."""
 
     collected_at: datetime
     next_poll_at: datetime
@@ -71,6 +72,7 @@ class Answer:
     body_hash: str
     repeats: int
     whole_at: datetime | None
+    given_by: str = ""
     moved_to: str = ""
     moved_at: datetime | None = None
     hints: dict[str, Any] | None = None
