@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.decide import every_key
 from pipeline.collect.document import Order
+from pipeline.collect.likeness import unlike
 from pipeline.collect.normalise import url_key
 from pipeline.collect.read_article import read_article
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Permit
 from pipeline.jobs.site import Site
-from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Precision, ReadDate, Reading, SourceKind
+from pipeline.models import (
+    Article,
+    Attachment,
+    CandidateItem,
+    Confidence,
+    Image,
+    KnownItem,
+    Precision,
+    ReadDate,
+    Reading,
+    SourceKind,
+)
 from pipeline.store import articles as stored
 from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
@@ -49,10 +62,36 @@ def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     return wanted.full_text or candidate.title == candidate.url
 
 
-def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime) -> None:
-    """Fetch some of the articles that wait, and give their items what they tell."""
+def known_by(site: Site, source: SourceRecord, reading: Reading, told: Mapping[str, Outcome]) -> Reading:
+    """The items of the source, each also by the addresses of its article that are a known item's and tell the same story.
+
+    So a new address that leads to where an item is known to be is that item. One to which several lead is no item's own.
+    """
+    read = {one.keys[0]: _addresses(told[one.keys[0]].content) for one in reading.taken if one.keys[0] in told}
+    claims = Counter(key for keys in read.values() for key in keys)
     with site.store.read() as tx:
-        waiting = stored.waiting(tx, source.id, now, AT_ONCE)
+        known = items.known(tx, source.id, [key for key, number in claims.items() if number == 1])
+    taken = tuple(_led_to(one, {key: known[key] for key in read.get(one.keys[0], ()) if key in known}) for one in reading.taken)
+    return replace(reading, passed=taken) if known else reading
+
+
+def _led_to(candidate: CandidateItem, found: Mapping[str, KnownItem]) -> CandidateItem:
+    same = [key for key, item in found.items() if not unlike(candidate.title, candidate.summary, item.title, item.summary)]
+    return replace(candidate, former_keys=(*candidate.former_keys, *same)) if same else candidate
+
+
+def _addresses(content: dict[str, Any] | None) -> tuple[str, ...]:
+    """As keys: where the article was found after redirects, and where it says that it belongs."""
+    found = (content["url"], content["found_at"]) if content else ()
+    return tuple(dict.fromkeys(filter(None, map(url_key, found))))
+
+
+def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0) -> None:
+    """Fetch some of the articles that wait, and give their items what they tell; ``fetched``: so many were in this collect."""
+    if fetched >= AT_ONCE:
+        return
+    with site.store.read() as tx:
+        waiting = stored.waiting(tx, source.id, now, AT_ONCE - fetched)
     for one in waiting:
         outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
         with site.store.write() as tx:
@@ -130,7 +169,7 @@ def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> Candid
         authors=candidate.authors or tuple(content["authors"]),
         published=_better_date(candidate.published, _date(content["published"])),
         attachments=tuple(files.values()),
-        keys=tuple(dict.fromkeys((*candidate.keys, *filter(None, map(url_key, (content["url"], content["found_at"])))))),
+        keys=tuple(dict.fromkeys((*candidate.keys, *_addresses(content)))),
     )
 
 

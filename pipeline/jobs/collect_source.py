@@ -16,7 +16,7 @@ from pipeline.errors import FetchError, GazetError, ReadError
 from pipeline.jobs import articles, identity
 from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceState
+from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceKind, SourceState
 from pipeline.store import Tx, items, runs, sources
 from pipeline.store import articles as stored_articles
 from pipeline.store.articles import Outcome
@@ -50,13 +50,20 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
     if reached.reading is None:
+        told: dict[str, Outcome] = {}
         done = _keep(site, source, reached, now, wanted)
     else:
         told = articles.of_new(site, source, wanted, order, reached.reading, now)
-        done = _apply(site, source, wanted, reached, reached.reading, told, now)
-    if wanted.full_text or reached.reading is None:
-        articles.catch_up(site, source, order, wanted, now)
+        done = _apply(site, source, wanted, reached, articles.known_by(site, source, reached.reading, told), told, now)
+    if wanted.full_text or _is_sitemap(source, wanted, reached):
+        articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
     return done
+
+
+def _is_sitemap(source: SourceRecord, wanted: SourceSettings, reached: Reached) -> bool:
+    """Then the titles come from the articles."""
+    way = reached.way or source.way
+    return wanted.kind is SourceKind.SITEMAP or (way is not None and way.kind is SourceKind.SITEMAP)
 
 
 def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
