@@ -10,7 +10,7 @@ from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
 from pipeline.http import Fetched
 from pipeline.jobs.lines import count
-from pipeline.jobs.reach import look
+from pipeline.jobs.reach import first_document, look
 from pipeline.jobs.site import Outside
 from pipeline.models import CandidateItem, Precision, Way
 from pipeline.texts import one_line, shorten
@@ -57,7 +57,7 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
 def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
     """What one source yields now and in which way; a source that cannot be read is a finding too."""
     try:
-        fetched = outside.fetcher.fetch(source.url)
+        fetched = first_document(outside, source)
         found = look(outside, feed, source, fetched, now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"

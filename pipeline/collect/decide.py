@@ -99,6 +99,8 @@ def _reason(candidate: CandidateItem, key: str, known: Known) -> str:
     strongest = known.get(candidate.keys[0])
     if known[key].elsewhere:
         return f"the same {'guid' if key.startswith('guid:') else 'address'} at another source"
+    if key in candidate.former_keys and not key.startswith("guid:") and key not in (exact_key(candidate.url), candidate.keys[-1]):
+        return "its address leads to the item's"
     if strongest is not None or key == candidate.keys[0] or len(candidate.keys) == 1:
         return ""
     return "the same address"

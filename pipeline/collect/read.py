@@ -22,6 +22,7 @@ from selectolax.lexbor import LexborHTMLParser
 from pipeline.collect.bounded_json import JsonRefusedError, load
 from pipeline.collect.markup import TooComplexError, decode, parse
 from pipeline.collect.offers import base_of, offers, page_links
+from pipeline.collect.pages import next_page
 from pipeline.collect.read_data import read_data
 from pipeline.collect.read_feed import looks_like_feed, read_feed
 from pipeline.collect.read_json_feed import is_json_feed, read_json_feed
@@ -201,8 +202,12 @@ def _read_html(this: _Document, page: PageSettings) -> ParsedSource:
 
 
 def _described(this: _Document, tree: LexborHTMLParser, links: frozenset[str]) -> ParsedSource | None:
+    """What a page says of its news itself; where that goes on is found as in any page."""
     base = base_of(tree, this.url)
-    return read_data(tree, url=this.url, base=base, links=links, language=this.language, zone=this.zone, now=this.now)
+    told = read_data(tree, url=this.url, base=base, links=links, language=this.language, zone=this.zone, now=this.now)
+    if told is None:
+        return None
+    return replace(told, next_page=next_page(tree, url=this.url, base_url=base, items={item.url for item in told.items}))
 
 
 def _limited(parsed: ParsedSource, max_items: int) -> ParsedSource:

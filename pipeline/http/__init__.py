@@ -7,7 +7,7 @@
 Each hop is resolved, checked and pinned anew; the deadline covers all of them together.
 """
 
-from pipeline.http.fetch import Accept, Fetched, Fetcher, Measured, from_settings
+from pipeline.http.fetch import Accept, Fetched, Fetcher, Measured, Permit, from_settings
 from pipeline.http.hosts import HostGate
 
-__all__ = ["Accept", "Fetched", "Fetcher", "HostGate", "Measured", "from_settings"]
+__all__ = ["Accept", "Fetched", "Fetcher", "HostGate", "Measured", "Permit", "from_settings"]

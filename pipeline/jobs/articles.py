@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.decide import every_key
+from pipeline.collect.likeness import unlike
 from pipeline.collect.normalise import url_key
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
-from pipeline.http import Accept
+from pipeline.http import Accept, Permit
 from pipeline.jobs.apart_names import READ_ARTICLE
 from pipeline.jobs.site import Site
-from pipeline.models import Article, Attachment, CandidateItem, Confidence, Image, Order, Precision, ReadDate, Reading, SourceKind
+from pipeline.models import (
+    Article,
+    Attachment,
+    CandidateItem,
+    Confidence,
+    Image,
+    KnownItem,
+    Order,
+    Precision,
+    ReadDate,
+    Reading,
+    SourceKind,
+)
 from pipeline.store import articles as stored
 from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
@@ -43,20 +57,41 @@ def of_new(
     return told | {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
 
 
-def may_wait(source: SourceRecord, wanted: SourceSettings) -> bool:
-    """Whether articles of this source are fetched at all."""
-    return wanted.full_text or SourceKind.SITEMAP in (wanted.kind, source.way_kind)
-
-
 def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     """Always where the source gives no title, as a sitemap does."""
     return wanted.full_text or candidate.title == candidate.url
 
 
-def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime) -> None:
-    """Fetch some of the articles that wait, and give their items what they tell."""
+def known_by(site: Site, source: SourceRecord, reading: Reading, told: Mapping[str, Outcome]) -> Reading:
+    """The items of the source, each also by the addresses of its article that are a known item's and tell the same story.
+
+    So a new address that leads to where an item is known to be is that item. One to which several lead is no item's own.
+    """
+    read = {one.keys[0]: _addresses(told[one.keys[0]].content) for one in reading.taken if one.keys[0] in told}
+    claims = Counter(key for keys in read.values() for key in keys)
     with site.store.read() as tx:
-        waiting = stored.waiting(tx, source.id, now, AT_ONCE)
+        known = items.known(tx, source.id, [key for key, number in claims.items() if number == 1])
+    taken = tuple(_led_to(one, {key: known[key] for key in read.get(one.keys[0], ()) if key in known}) for one in reading.taken)
+    return replace(reading, passed=taken) if known else reading
+
+
+def _led_to(candidate: CandidateItem, found: Mapping[str, KnownItem]) -> CandidateItem:
+    same = [key for key, item in found.items() if not unlike(candidate.title, candidate.summary, item.title, item.summary)]
+    return replace(candidate, former_keys=(*candidate.former_keys, *same)) if same else candidate
+
+
+def _addresses(content: dict[str, Any] | None) -> tuple[str, ...]:
+    """As keys: where the article was found after redirects, and where it says that it belongs."""
+    found = (content["url"], content["found_at"]) if content else ()
+    return tuple(dict.fromkeys(filter(None, map(url_key, found))))
+
+
+def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0) -> None:
+    """Fetch some of the articles that wait, and give their items what they tell; ``fetched``: so many were in this collect."""
+    if fetched >= AT_ONCE:
+        return
+    with site.store.read() as tx:
+        waiting = stored.waiting(tx, source.id, now, AT_ONCE - fetched)
     for one in waiting:
         outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
         with site.store.write() as tx:
@@ -87,16 +122,16 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
         again = isinstance(error, FetchError) and error.retryable and attempts + 1 < _ATTEMPTS
         next_at = now + _PAUSE * 2**attempts if again else None
         return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=error.reason[:300])
-    attachments = [_measured(site, one, number) for number, one in enumerate(article.attachments)]
+    attachments = [_measured(site, one, permit, number) for number, one in enumerate(article.attachments)]
     return Outcome(READ, attempts + 1, content=_as_json(article, attachments, fetched.final_url), reason="; ".join(article.remarks))
 
 
-def _measured(site: Site, attachment: Attachment, number: int) -> Attachment:
+def _measured(site: Site, attachment: Attachment, permit: Permit | None, number: int) -> Attachment:
     """With its type and length as its server says; a download that is not there keeps what its link says."""
     if number >= _MEASURED or attachment.length:
         return attachment
     try:
-        media_type, length = site.fetcher.measure(attachment.url)
+        media_type, length = site.fetcher.measure(attachment.url, permit=permit)
     except FetchError:
         return attachment
     return replace(attachment, media_type=attachment.media_type or media_type, length=length)
@@ -134,7 +169,7 @@ def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> Candid
         authors=candidate.authors or tuple(content["authors"]),
         published=_better_date(candidate.published, _date(content["published"])),
         attachments=tuple(files.values()),
-        keys=tuple(dict.fromkeys((*candidate.keys, *filter(None, map(url_key, (content["url"], content["found_at"])))))),
+        keys=tuple(dict.fromkeys((*candidate.keys, *_addresses(content)))),
     )
 
 

@@ -16,14 +16,14 @@ from pipeline.errors import FetchError, GazetError, ReadError
 from pipeline.jobs import articles, identity
 from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
-from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceState
+from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceKind, SourceState
 from pipeline.store import Tx, items, merges, runs, sources
 from pipeline.store import articles as stored_articles
 from pipeline.store.articles import Outcome
 from pipeline.store.sources import Answer, PollRecord, SourceRecord
 
 _GAVE_UP = 3
-"""After so many failures of a way that was found, one is looked for again."""
+"""After so many failures of a way that was found, one is looked for again; before that it may be back any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,20 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
     if reached.reading is None:
+        told: dict[str, Outcome] = {}
         done = _keep(site, source, reached, now, wanted)
     else:
         told = articles.of_new(site, source, wanted, order, reached.reading, now)
-        done = _apply(site, source, wanted, reached, reached.reading, told, now)
-    if articles.may_wait(source, wanted):
-        articles.catch_up(site, source, order, wanted, now)
+        done = _apply(site, source, wanted, reached, articles.known_by(site, source, reached.reading, told), told, now)
+    if wanted.full_text or _is_sitemap(source, wanted, reached):
+        articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
     return done
+
+
+def _is_sitemap(source: SourceRecord, wanted: SourceSettings, reached: Reached) -> bool:
+    """Then the titles come from the articles."""
+    way = reached.way or source.way
+    return wanted.kind is SourceKind.SITEMAP or (way is not None and way.kind is SourceKind.SITEMAP)
 
 
 def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:
@@ -107,6 +114,7 @@ def _answer(source: SourceRecord, reached: Reached, hints: PollHints, now: datet
         body_hash=reached.body_hash or source.body_hash,
         repeats=polling.repeats_after(known, asked, not_modified=fetched.not_modified, same_bytes=same),
         whole_at=source.whole_at if asked.conditional else now,
+        given_by=fetched.final_url,
         moved_to=move.to,
         moved_at=move.since,
         hints=_as_json(hints) if reached.reading is not None else None,
@@ -131,8 +139,9 @@ def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: da
     """The source needs attention. A way that was found and leads nowhere any more is looked for anew from its own address."""
     status = getattr(error, "status", None) or 0
     reason = getattr(error, "reason", str(error))
-    astray = source.way_url not in ("", source.url) and (status in (404, 410) or source.failures + 1 >= _GAVE_UP)
-    gone = status == 410 and not astray
+    astray = source.way_url not in ("", source.url) and (status == 410 or source.failures + 1 >= _GAVE_UP)
+    elsewhere = polling.settled_move(source.moved_to, source.moved_at, now) != ""
+    gone = status == 410 and not astray and not elsewhere  # where it had moved to: its own address is asked once more
     history = PollHistory(every, source.failures + 1, status, getattr(error, "retry_after", None) or 0, source.url)
     poll = polling.next_poll(history, {}, PollHints(), now)
     with site.store.write() as tx:

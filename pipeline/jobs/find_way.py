@@ -21,6 +21,10 @@ _MAX_OFFERS = 8
 _MAX_SITEMAPS = 2
 _NAME_ONE = "Give the address of one of its sitemaps."
 _OF_ITSELF = "it is what the address leads to"
+BY_INDEX = "the sitemap index names it first"
+"""The reason of a way that is looked for again daily: the index may name a newer one by then."""
+BY_ROBOTS = "robots.txt names it"
+"""The reason of a way that tells of the whole site, of which only what lies below the source's own address is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def follow_index(outside: Outside, wanted: SourceSettings, order: Order, index: 
             tried.append(f"{address}: {error.reason}")
             continue
         if reading.candidates:
-            return Found(Way(SourceKind.SITEMAP, address, "the sitemap index names it first"), fetched, reading, tuple(tried))
+            return Found(Way(SourceKind.SITEMAP, address, BY_INDEX), fetched, reading, tuple(tried))
         tried.append(f"{address}: it is empty")
     raise ReadError(wanted.url, f"is a sitemap index, and nothing is in its sitemaps ({'; '.join(tried)[:300]})", fix=_NAME_ONE)
 
@@ -92,7 +96,7 @@ def _sitemaps(outside: Outside, wanted: SourceSettings, url: str) -> Iterator[Of
     """Those with news in their name that the site's robots.txt names."""
     named = sitemaps_of(outside.robots.sitemap_lines(url)) if wanted.robots else ()
     listed = [address for address in named if "news" in address.lower() or "nieuws" in address.lower()]
-    yield from (Offer(SourceKind.SITEMAP, address, "robots.txt names it") for address in listed[:_MAX_SITEMAPS])
+    yield from (Offer(SourceKind.SITEMAP, address, BY_ROBOTS) for address in listed[:_MAX_SITEMAPS])
 
 
 def _try(outside: Outside, wanted: SourceSettings, order: Order, seen: Survey, offer: Offer, tried: list[str]) -> Found | None:

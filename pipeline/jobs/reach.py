@@ -17,9 +17,9 @@ from pipeline.collect import filters, polling
 from pipeline.collect.polling import Ask, Known
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
-from pipeline.http import Accept, Fetched
+from pipeline.http import Accept, Fetched, Permit
 from pipeline.jobs.apart_names import READ_DOCUMENT
-from pipeline.jobs.find_way import Found, find_way, follow_index
+from pipeline.jobs.find_way import BY_INDEX, BY_ROBOTS, Found, find_way, follow_index
 from pipeline.jobs.site import Outside, Site
 from pipeline.models import Order, Reading, SourceKind, Way
 from pipeline.store import items
@@ -76,19 +76,18 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     """One poll of a source. Raises FetchError and ReadError."""
     how = settings_hash(wanted, order)
     same = how == source.settings_hash and not source.hold_next and not source.new_feeds
-    way = source.way if how == source.settings_hash else None
-    order = replace(order, kind=way.kind, scope=wanted.url if way.kind is SourceKind.SITEMAP else "") if way else order
-    address = polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
     asked = polling.to_ask(known_of(source, settings_changed=not same), now)
-    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
+    way = _way_in_force(source, how, asked)
+    order = replace(order, kind=way.kind, scope=wanted.url if way.reason == BY_ROBOTS else "") if way else order
+    address = _address(source, way, how, now)
     fetched = site.fetcher.fetch(
         address,
         etag=asked.etag,
         last_modified=asked.last_modified,
-        given_by=source.moved_to or address,
+        given_by=source.given_by or address,
         accept=_ACCEPT[order.kind],
         deltas=order.kind is SourceKind.FEED,
-        permit=permit,
+        permit=_permit(site.outside, wanted, order.kind),
     )
     reached = Reached(address, fetched, asked, how)
     if fetched.not_modified:
@@ -96,7 +95,29 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     reached = replace(reached, body_hash=sha256(fetched.body).hexdigest())
     if same and reached.body_hash == source.body_hash:
         return reached
-    return _read_whole(site, source, wanted, order, reached)
+    return _read_whole(site, source, wanted, order, reached, follows=way is not None)
+
+
+def _way_in_force(source: SourceRecord, how: str, asked: Ask) -> Way | None:
+    """The way that was found, unless it is to be looked for: settings have changed, or a sitemap index may name a newer one."""
+    anew = how != source.settings_hash or (source.way_reason == BY_INDEX and not asked.conditional)
+    return None if anew else source.way
+
+
+def _address(source: SourceRecord, way: Way | None, how: str, now: datetime) -> str:
+    """What is asked for; where a way is looked for, the source's own address, wherever its former way had moved."""
+    if way is None and (source.way_url or how != source.settings_hash):
+        return source.url
+    return polling.settled_move(source.moved_to, source.moved_at, now) or (way.url if way else source.url)
+
+
+def _permit(outside: Outside, wanted: SourceSettings, kind: SourceKind) -> Permit | None:
+    return outside.robots.check if wanted.robots and kind not in _FOR_PROGRAMS else None
+
+
+def first_document(outside: Outside, source: SourceSettings) -> Fetched:
+    """The document at a source's own address, asked for as at a first collect; for looking only. Raises FetchError."""
+    return outside.fetcher.fetch(source.url, accept=_ACCEPT[source.kind], permit=_permit(outside, source, source.kind))
 
 
 def look(outside: Outside, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Found:
@@ -115,13 +136,16 @@ def _first(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fetc
     return Found(Way(order.kind, wanted.url, "the settings say so"), fetched, reading)
 
 
-def _read_whole(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached) -> Reached:
-    """With the document read, the pages that follow it, and what the source's conditions leave of them."""
+def _read_whole(
+    site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reached: Reached, *, follows: bool
+) -> Reached:
+    """With the document read, the pages that follow it, and what the source's conditions leave of them.
+
+    ``follows``: a way that was found before, so that none is found now.
+    """
     found = _first(site.outside, wanted, order, reached.fetched)
     fetched, reading = found.fetched, found.reading
-    way = found.way if order.kind is SourceKind.AUTO or found.way.url != wanted.url else None
-    if source.way_url and order.kind is not SourceKind.AUTO:
-        way = None  # it was found before
+    way = None if follows or found.way == source.way else found.way
     order = replace(order, kind=found.way.kind)
     more, remarks = _further_pages(site, source, wanted, order, fetched, reading)
     return replace(
@@ -159,7 +183,7 @@ def _further_pages(
     """The pages after the first: all that are wanted at the first collect, later only as long as nothing known was met."""
     more: list[Reading] = []
     at, seen = reading, {first.final_url}
-    permit = site.robots.check if wanted.robots and order.kind not in _FOR_PROGRAMS else None
+    permit = _permit(site.outside, wanted, order.kind)
     while (address := at.parsed.next_page) and address not in seen and len(more) + 1 < wanted.pages:
         if source.whole_at is not None and _known(site, source, at):
             return more, ()

@@ -118,7 +118,7 @@ class FeedRow(Base):
 
 
 class SourceRow(Base):
-    """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte.
+    """An upstream place; ``etag`` and ``last_modified`` are opaque and sent back byte for byte to the server of ``given_by``.
 
     ``hold_next``: what the next collect finds new is held, for after a restore it may have been mailed already.
     ``way_…``: how ``kind = "auto"`` found that it is best read. ``moved_to`` since ``moved_at``: where all permanent redirects
@@ -143,6 +143,7 @@ class SourceRow(Base):
     way_url: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
     way_reason: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
     way_at: Mapped[datetime | None]
+    given_by: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
     moved_to: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)
     moved_at: Mapped[datetime | None]
     why: Mapped[str] = mapped_column(Text, default="", server_default=_EMPTY)

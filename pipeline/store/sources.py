@@ -40,6 +40,7 @@ class SourceRecord:
     way_kind: str
     way_url: str
     way_reason: str
+    given_by: str
     moved_to: str
     moved_at: datetime | None
     why: str
@@ -61,7 +62,7 @@ _COLUMNS = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the source said to the last request, as the next one needs it."""
+    """What the source said to the last request, as the next one needs it; ``given_by``: the address that gave the validators."""
 
     collected_at: datetime
     next_poll_at: datetime
@@ -71,6 +72,7 @@ class Answer:
     body_hash: str
     repeats: int
     whole_at: datetime | None
+    given_by: str = ""
     moved_to: str = ""
     moved_at: datetime | None = None
     hints: dict[str, Any] | None = None
@@ -189,8 +191,11 @@ def ask_by(tx: Tx, source_id: int, moment: datetime) -> None:
 
 
 def forget_way(tx: Tx, source_id: int) -> None:
-    """The next collect looks for a way again, with a whole document."""
-    _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", settings_hash="")
+    """The next collect looks for a way again, with a whole document.
+
+    ``settings_hash`` stays: what has been read before makes that a source that is read in another way, and no new one.
+    """
+    _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", body_hash="")
 
 
 def _set(tx: Tx, source_id: int, **values: Any) -> None:

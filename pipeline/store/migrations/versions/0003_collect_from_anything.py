@@ -29,6 +29,7 @@ def upgrade() -> None:
             text("way_url"),
             text("way_reason"),
             moment("way_at"),
+            text("given_by"),
             text("moved_to"),
             moment("moved_at"),
             text("why"),
