@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pipeline import app
+from pipeline import app, config
 from pipeline.demo.site import SampleSite
 from pipeline.engines.local import LocalEngine, TickReport
 from pipeline.errors import GazetError, UsageError
@@ -54,6 +54,7 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
     _clear(folder)
     with SampleSite() as sample:
         _write_site(folder, sample.url)
+        app.secret_of(config.load(folder), make=True)
         site = app.open_site(folder)
         try:
             with app.site_lock(site.settings):
