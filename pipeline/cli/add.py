@@ -238,7 +238,7 @@ def write_feed(path: Path, text: str) -> None:
         beside.rename(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise UsageError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's feeds folder.") from None
+        raise UsageError(f"{path}: {error.strerror}.", fix=f"Say it as who owns {path.parent} (sudo, perhaps).") from None
     try:
         config.load(path.parent.parent)
     except ConfigError:
