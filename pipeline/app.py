@@ -23,14 +23,16 @@ from pipeline.config import OUTBOX, Settings
 from pipeline.deliver.outbox import Outbox
 from pipeline.deliver.relay import Relay
 from pipeline.deliver.smtp import relay_from
-from pipeline.errors import ConfigError, GazetError, Problem, SiteLockedError
+from pipeline.errors import ConfigError, GazetError, Problem, SiteLockedError, UsageError
 from pipeline.http import from_settings
 from pipeline.http.robots import Robots
 from pipeline.jobs import trust
+from pipeline.jobs.owners import hand_over, make_folder
 from pipeline.jobs.site import Outside, Site
 from pipeline.jobs.take_settings import take_settings
 from pipeline.jobs.try_templates import check_templates
-from pipeline.store import Store, open_store, runs, subscribers
+from pipeline.store import Store, open_store, record, runs, subscribers
+from pipeline.store.database import file_of
 from pipeline.texts import Texts
 
 _READERS = 2
@@ -42,19 +44,15 @@ _LONGEST_EDIT = 10
 def open_site(folder: Path) -> Site:
     """The site in that folder, ready for jobs. Raises ConfigError or StoreError."""
     settings = config.load(folder)
-    store = open_store(settings)
-    with store.read() as tx:
-        in_use = subscribers.any_subscription(tx)
-    return wire(settings, store, make_secret=not in_use)
+    secret_of(settings)  # before the store: where the disk with var is away, nothing is made in its place
+    return wire(settings, open_store(settings))
 
 
-def wire(settings: Settings, store: Store, *, make_secret: bool = False) -> Site:
+def wire(settings: Settings, store: Store) -> Site:
     """The site of these settings on an open store. Raises ConfigError without its secret."""
-    links = Links(secret_of(settings, make=make_secret))
+    links = Links(secret_of(settings))
     if store.record is not None:
         store.record.address_hash = links.address_hash
-    if config.current_files(settings) != settings.files:  # the secret was made just now, which is no edit
-        settings = config.load(settings.folder)
     return _site(settings, store, Texts(settings.folder), links)
 
 
@@ -137,15 +135,15 @@ def _refuse_what_needs_a_restart(site: Site, settings: Settings) -> None:
     old = site.settings
     pairs = {"store.url": (old.store.url, settings.store.url), "web.listen": (old.web.listen, settings.web.listen)}
     changed = [key for key, (before, after) in pairs.items() if before != after]
-    if Links(secret_of(settings, make=False)).address_hash("") != site.links.address_hash(""):
+    if Links(secret_of(settings)).address_hash("") != site.links.address_hash(""):
         changed.append("site.secret_file")
     if changed:
         fix = "restart gazet, or put it back; until then no edit counts"
         raise ConfigError([Problem(f"gazet.toml: {key}", "counts from the next start on", fix) for key in changed])
 
 
-def secret_of(settings: Settings, *, make: bool) -> bytes:
-    """The site's secret; made when it is missing and ``make``. It signs links for ever, so it is never replaced."""
+def secret_of(settings: Settings, *, make: bool = False) -> bytes:
+    """The site's secret. It signs links for ever, so it is never replaced, and only made (``make``) for a site that begins."""
     path = settings.path(settings.site.secret_file)
     try:
         secret = path.read_bytes().strip()
@@ -155,21 +153,46 @@ def secret_of(settings: Settings, *, make: bool) -> bytes:
     except FileNotFoundError:
         if make:
             return _make_secret(path)
-        fix = "restore it from a backup: every unsubscribe link that was ever sent needs it"
-        raise ConfigError([Problem(str(path), "the site's secret is missing", fix)]) from None
+        raise ConfigError([Problem(str(path), "the site's secret is missing", _NO_SECRET)]) from None
     except OSError as error:
         raise ConfigError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+
+
+_NO_SECRET = (
+    "is the disk with var there? if so, restore it from a backup: every unsubscribe link that was ever sent needs it; "
+    'for a site that never sent anything, "gazet init --new-secret" makes one'
+)
+
+
+def first_secret(settings: Settings) -> Path:
+    """Make the secret of a site whose settings somebody wrote by hand. Raises UsageError where it has one, or people have links."""
+    path = settings.path(settings.site.secret_file)
+    if path.exists():
+        raise UsageError(f"{path} is there already.", fix="Keep it: every unsubscribe link that was ever sent needs it.")
+    if _has_run(settings):
+        raise UsageError(f"This site has run before, and its secret {path} is missing.", fix="Restore it from a backup.")
+    secret_of(settings, make=True)
+    return path
+
+
+def _has_run(settings: Settings) -> bool:
+    file = file_of(settings)
+    if file is not None and not file.exists():
+        return bool(record.days(settings.path(record.FOLDER))) or settings.path("var/public").exists()
+    with contextlib.closing(open_store(settings)) as store, store.read() as tx:
+        return subscribers.any_subscription(tx)
 
 
 def _make_secret(path: Path) -> bytes:
     secret = secrets.token_hex(32).encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secret + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        hand_over(path)
     except OSError as error:
         raise ConfigError([Problem(str(path), f"the site's secret cannot be made: {error.strerror}")]) from None
     return secret
@@ -288,22 +311,27 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def serving(folder: Path, *, alone: bool = False) -> Iterator[None]:
-    """Held by every ``gazet serve``; ``alone``, by a restore, which must know of whoever leaves meanwhile.
+    """Held by every ``gazet serve``; ``alone``, by what puts another store in place: it must know of whoever leaves meanwhile.
 
-    Raises SiteLockedError for a restore while somebody serves, and the other way round.
+    Raises SiteLockedError for a restore, a copy or a migration while somebody serves, and the other way round.
     """
     with _lock_file(folder / "var/serve.lock") as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SiteLockedError("gazet serve" if alone else "gazet restore") from None
+            file.seek(0)  # the kernel knows those that share it, not by name
+            raise SiteLockedError("gazet serve" if alone else file.read(200).strip() or "gazet restore") from None
+        if alone:
+            _name_holder(file.fileno())
         yield
 
 
 def _lock_file(path: Path) -> IO[str]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+", encoding="utf-8")
+        make_folder(path.parent)
+        file = path.open("a+", encoding="utf-8")
+        hand_over(path)
+        return file
     except OSError as error:
         raise GazetError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's var folder.") from None
 

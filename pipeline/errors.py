@@ -6,7 +6,8 @@ The tree::
     ├── ConfigError          settings: every mistake at once (exit 2)
     ├── UsageError           a wrong word on the command line (exit 2)
     ├── SiteLockedError      another process runs jobs here
-    ├── StoreError           the database: unreachable, newer, not migrated, elsewhere
+    ├── StoreError           the database: unreachable, damaged, in use
+    │   └── UnfitStoreError      … not the one to work on: older, newer, elsewhere, half restored (exit 2)
     ├── FetchError           an outgoing HTTP request that brought nothing usable
     │   └── AddressRefusedError   … because its address is private
     ├── ReadError            bytes arrived, but no news could be read from them
@@ -79,6 +80,12 @@ class SiteLockedError(GazetError):
 
 class StoreError(GazetError):
     """The database cannot be used as it is."""
+
+
+class UnfitStoreError(StoreError):
+    """The database is not one that this version and these settings may work on: starting again would not help."""
+
+    exit_code = 2
 
 
 class FetchError(GazetError):

@@ -30,6 +30,7 @@ from pipeline.config import Settings
 from pipeline.store import Store, open_store
 from pipeline.store.schema import Base
 from tests.needs import missing
+from tests.world import make_secret
 
 GAZET_TOML = """\
 [site]
@@ -59,6 +60,7 @@ def write_settings(
 ) -> Settings:
     """Write gazet.toml and feeds/*.toml into the folder and load them as ``gazet`` does."""
     (folder / "feeds").mkdir(parents=True, exist_ok=True)
+    make_secret(folder)
     (folder / "gazet.toml").write_text(GAZET_TOML.format(store=store), encoding="utf-8")
     for slug in feeds:
         (folder / "feeds" / f"{slug}.toml").write_text(FEED_TOML.format(slug=slug, digest=digest), encoding="utf-8")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import email
 import email.policy
 import io
+import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -66,6 +67,14 @@ def moment(text: str) -> datetime:
     return (read if read.tzinfo else read.replace(tzinfo=AMSTERDAM)).astimezone(UTC)
 
 
+def make_secret(folder: Path) -> None:
+    """What ``gazet init`` makes, in a folder that has none."""
+    if not (path := folder / "var/secret").exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(32) + "\n", encoding="utf-8")
+        path.chmod(0o600)
+
+
 class World:
     """One site with one feed ``po`` that reads an RSS feed of the world's own web server."""
 
@@ -77,6 +86,7 @@ class World:
         self.entries: list[tuple[str, str, str, tuple[str, ...]]] = []
         self.said: list[str] = []
         (folder / "feeds").mkdir(parents=True, exist_ok=True)
+        make_secret(folder)
         store_lines = f'[store]\nurl = "{store}"\n' if store else ""
         (folder / "gazet.toml").write_text(GAZET_TOML.format(store=store_lines, relay=relay), encoding="utf-8")
         self.write_feed(digest=digest, every=every)

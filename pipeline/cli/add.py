@@ -267,7 +267,7 @@ def _put(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         beside.rename(path)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}.", fix="Gazet must be able to write in the site's feeds folder.") from None
+        raise UsageError(f"{path}: {error.strerror}.", fix=f"Say it as who owns {path.parent} (sudo, perhaps).") from None
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

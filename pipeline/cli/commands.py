@@ -19,7 +19,8 @@ app = typer.Typer(
     name="gazet",
     help="Any news page becomes a standards-clean feed and a personal e-mail digest.\n\n"
     "Begin with `gazet demo`, or `gazet init news` and `gazet --site news check`.",
-    epilog="Exit codes: 0 fine, 1 something needs a person (and it was said), 2 bad usage or settings.",
+    epilog="Exit codes: 0 fine, 1 something needs a person (and it was said), 2 bad usage or settings, or a store that does "
+    "not fit them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -103,7 +103,7 @@ def migrate(
 ) -> None:
     """Bring the store up to date with this version of Gazet, after copying it into var/backups.
 
-    All steps happen, or none: also when it is killed or the disk is full.
+    All steps happen, or none: also when it is killed or the disk is full. `gazet run` and `gazet serve` must be stopped first.
 
     Example: `gazet migrate`
     """
@@ -115,6 +115,7 @@ def migrate(
     with contextlib.ExitStack() as stack:
         if not check:
             stack.enter_context(app.site_lock(settings))
+            stack.enter_context(app.serving(settings.folder, alone=True))
         store = open_store(settings, check=False)
         stack.callback(store.close)
         found, moment = waiting(store), clock_of(settings, now)()
@@ -190,8 +191,8 @@ def copy_store(
 ) -> None:
     """Copy the whole store into an empty database, compare every value, and check both. The old one stays as it is.
 
-    From SQLite to PostgreSQL, back, or to another place. Stop `gazet run` and `gazet serve` first, and start them again
-    with the new URL: what happens in between is in the old store only.
+    From SQLite to PostgreSQL, back, or to another place. `gazet run` and `gazet serve` must be stopped first; start them
+    again with the new URL.
 
     Example: `gazet store copy postgresql+psycopg://gazet@db.example.org/gazet`
     """
@@ -201,7 +202,7 @@ def copy_store(
 
     settings = config.load(folder_of(site))
     aim = _target(settings, url, url_file)
-    with app.site_lock(settings), contextlib.ExitStack() as stack:
+    with app.site_lock(settings), app.serving(settings.folder, alone=True), contextlib.ExitStack() as stack:
         opened = app.open_site(settings.folder)
         stack.callback(opened.store.close)
         _expect_nobody(opened.store)
@@ -228,13 +229,21 @@ def _target(settings: Settings, url: str | None, url_file: Path | None) -> Setti
 
     if (url is None) == (url_file is None):
         raise UsageError("Name the new store: its URL, or --url-file FILE.", fix='"gazet store copy --help" has an example.')
-    text = url if url_file is None else url_file.read_text(encoding="utf-8").strip()
+    text = url if url_file is None else _read_url(url_file)
     try:
         store = StoreSettings(url=text or "")
     except ValidationError as error:
         why = error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(f"The URL of the new store {why}.", fix="See docs/operations.md.") from None
     return settings.model_copy(update={"store": store})
+
+
+def _read_url(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{path} cannot be read: {why}.", fix="It holds the URL alone, as for store.url.") from None
 
 
 def _say_switch(settings: Settings, url: str | None, url_file: Path | None) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.errors import UsageError
 from pipeline.jobs.trust import is_example
 
 _HOMES = ("/home", "/root", "/run/user")
+_DOCKERIGNORE = "# The store, the secret, passwords and addresses: never in an image.\n*\n!Containerfile\n!*.whl\n"
 _GITIGNORE = "# The store, the secret, passwords and addresses: never in a repository.\nvar/\n"
 
 
@@ -60,6 +61,7 @@ def files(folder: Path, answers: dict[str, str]) -> dict[Path, str]:
     return {
         folder / "feeds/README.md": _starter("feeds-README.md", {}),
         folder / ".gitignore": _GITIGNORE,
+        folder / ".dockerignore": _DOCKERIGNORE,
         folder / "gazet.service": _starter("gazet.service", service),
         folder / "Containerfile": _starter("Containerfile", service),
         folder / "gazet.toml": _starter("gazet.toml", values),

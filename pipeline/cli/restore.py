@@ -27,6 +27,9 @@ def restore(
     ] = None,
     replay: Annotated[bool, typer.Option("--replay", help="The store was put back by hand: only tell it what it missed.")] = False,
     keep_settings: Annotated[bool, typer.Option("--keep-settings", help="Settings that are here win over the backup's.")] = False,
+    other_site: Annotated[
+        bool, typer.Option("--other-site", help="It may replace the site here, which has another secret.")
+    ] = False,
     no_record: Annotated[
         bool, typer.Option("--no-record", help="var/record is as old as the store (a machine was set back): hold what may be sent.")
     ] = False,
@@ -49,6 +52,9 @@ def restore(
         raise UsageError(f"There is no folder {folder}.", fix="Make it, or name another one with --site.")
     with app.folder_lock(folder), app.serving(folder, alone=True):
         if job.unfinished(folder):
+            if replay:
+                raise UsageError("A restore of this site was not finished.", fix='"gazet restore" ends it.')
+            job.expect_same(folder, file)
             done = job.finish(folder)
         elif replay:
             _replay(folder, file, now, no_record, as_json)
@@ -62,6 +68,7 @@ def restore(
                 app.wire,
                 process=app.process_name(),
                 keep_settings=keep_settings,
+                other_site=other_site,
                 doubt=no_record,
             )
     _tell(done, done.replayed, as_json)

@@ -12,7 +12,7 @@ import typer
 
 from pipeline.cli.logs import LogFormat, LogFormatOption, logging_to_stderr
 from pipeline.cli.options import SiteOption, folder_of, stopping
-from pipeline.errors import GazetError
+from pipeline.errors import GazetError, StoreError
 
 if TYPE_CHECKING:
     from pipeline.jobs.site import Site
@@ -38,7 +38,7 @@ def serve(
 
     Example: `gazet serve --listen 127.0.0.1:8080`
     """
-    from pipeline import app
+    from pipeline import app, config
 
     with logging_to_stderr(log_format) as log, stopping() as stop, contextlib.ExitStack() as held:
         held.enter_context(app.serving(folder_of(site)))
@@ -52,6 +52,8 @@ def serve(
             log(_begins(current, server))
             while not stop.wait(_LOOK_UP_SECONDS) and server.alive:
                 current = app.reload(current, datetime.now(UTC))
+                if config.names_other_store(current.settings):
+                    raise StoreError("store.url was edited: this web server ends.", fix="Start it again.")
         finally:
             server.stop()
             current.store.close()

@@ -42,6 +42,9 @@ def init(
     language: Annotated[str, typer.Option(help="nl or en.", show_default=_DEFAULTS["language"])] = "",
     timezone: Annotated[str, typer.Option(help="As Europe/Amsterdam.", show_default=_DEFAULTS["timezone"])] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the options and the defaults.")] = False,
+    new_secret: Annotated[
+        bool, typer.Option("--new-secret", help="Only the secret, for a gazet.toml written by hand that never ran.")
+    ] = False,
     site: SiteOption = None,
 ) -> None:
     """Make a working site: settings, feeds/, the secret, a systemd unit and a Containerfile. Overwrites nothing.
@@ -56,6 +59,9 @@ def init(
     target = (folder or folder_of(site)).absolute()
     new_site.refuse_clone(target)
     path = target / "gazet.toml"
+    if new_secret:
+        say(f"made {app.first_secret(config.load(target))}; keep a copy: it signs unsubscribe links for ever")
+        return
     if path.exists():
         raise UsageError(f"{path} is there already.", fix="Edit it, or name another folder.")
     given = {"title": title, "url": url, "contact": contact, "language": language, "timezone": timezone}

@@ -48,7 +48,10 @@ def register(app: typer.Typer) -> None:
 @contextlib.contextmanager
 def _working(folder: Path | None) -> Iterator[Site]:
     """The site with its lock held: one process at a time runs jobs."""
+    from datetime import UTC, datetime
+
     from pipeline import app, config
+    from pipeline.jobs.disk import watch_record
     from pipeline.jobs.restore import expect_newest
 
     settings = config.load(folder_of(folder))
@@ -56,6 +59,7 @@ def _working(folder: Path | None) -> Iterator[Site]:
         site = app.open_site(settings.folder)
         try:
             expect_newest(site)
+            watch_record(site, datetime.now(UTC), closely=True)
             _name_feeds(site)
             yield site
         finally:

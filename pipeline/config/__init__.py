@@ -5,7 +5,7 @@ key. An environment variable such as ``GAZET_SITE__URL`` wins over the file (``_
 """
 
 from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, slugify, time_zone, valid_address, valid_slug
-from pipeline.config.load import current_files, load
+from pipeline.config.load import current_files, load, names_other_store
 from pipeline.config.sections import (
     OUTBOX,
     Condition,
@@ -41,6 +41,7 @@ __all__ = [
     "folded",
     "language_tag",
     "load",
+    "names_other_store",
     "parse_term",
     "quoted",
     "slugify",

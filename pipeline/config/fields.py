@@ -169,6 +169,8 @@ def _store_url(value: str) -> str:
     """The store reads it; only the driver it would ask for in vain is caught here. Never shown: it may hold a password."""
     if _plain(value).startswith("postgres") and not value.startswith("postgresql+psycopg://"):
         raise ValueError('should begin with "postgresql+psycopg://"')
+    if "://" in value and not value.startswith(("sqlite:", "sqlite+pysqlite:", "postgresql")):
+        raise ValueError('should begin with "sqlite:///" or "postgresql+psycopg://"')
     if value.partition("://")[2].partition("/")[0].count("@") > 1:
         raise ValueError('has more than one "@": write one inside the password as %40')
     if "password=" in value.partition("?")[2]:

@@ -151,6 +151,16 @@ def current_files(settings: Settings) -> Fingerprint:
     return fingerprint(settings.folder, settings.named_files())
 
 
+def names_other_store(settings: Settings) -> bool:
+    """Whether the files name another store by now: what is written to this one, the next process will not see."""
+    if current_files(settings) == settings.files:
+        return False
+    try:
+        return load(settings.folder).store.url != settings.store.url
+    except ConfigError:  # nothing can be started with these either
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """What feeds inherit from ``gazet.toml``."""

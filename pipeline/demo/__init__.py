@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pipeline import app
+from pipeline import app, config
 from pipeline.config import OUTBOX
 from pipeline.deliver.outbox import Outbox
 from pipeline.demo.site import SampleSite
@@ -59,6 +59,7 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
     _clear(folder)
     with _no_variables(), SampleSite() as sample:
         _write_site(folder, sample.url)
+        app.secret_of(config.load(folder), make=True)
         site = app.open_site(folder)
         try:
             with app.site_lock(site.settings):

@@ -134,17 +134,18 @@ def _check_place(settings: Settings, target: Path, keep: int | None) -> None:
         raise UsageError(
             f"{target} would be public.", fix="Name a place outside var/public: a backup holds addresses and the secret."
         )
-    if target.exists() and not _is_gzip(target):
-        raise UsageError(f"{target} is there and is no backup.", fix="Name another file, or a folder.")
+    if target.exists() and not _is_backup(target):
+        raise UsageError(f"{target} is there and is no whole backup of Gazet.", fix="Name another file, or a folder.")
     if keep is not None and not _of_this_site(settings).fullmatch(target.name):
         raise UsageError("--keep needs a folder, in which the backups get names by their time.", fix=f"Name {target.parent}.")
 
 
-def _is_gzip(path: Path) -> bool:
-    if not path.is_file():
+def _is_backup(path: Path) -> bool:
+    """To the last byte: nothing but a backup may be written over by one."""
+    try:
+        return path.is_file() and bool(read_backup(path))
+    except BackupError:
         return False
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _of_this_site(settings: Settings) -> re.Pattern[str]:
@@ -192,7 +193,7 @@ def _write(site: Site, folder: Path, now: datetime, progress: Progress) -> Manif
             members = [_add(archive, DATABASE, folder / DATABASE, now)]
             records = site.settings.path(record.FOLDER)
             members += [_add(archive, f"{RECORD}{day}", records / day, now) for day in record.days(records)]
-            members += [_add(archive, f"{SITE}{name}", site.settings.folder / name, now) for name in inside]
+            members += [_add(archive, f"{SITE}{name}", site.settings.folder / name, now, keep_mode=True) for name in inside]
             manifest = Manifest(
                 format=FORMAT,
                 id=identity,
@@ -227,18 +228,24 @@ def _named_files(settings: Settings) -> tuple[list[str], tuple[str, ...]]:
     return sorted(inside), tuple(sorted(outside))
 
 
-def _info(name: str, size: int, now: datetime) -> tarfile.TarInfo:
+def _info(name: str, size: int, now: datetime, mode: int = 0) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = size, 0o600, int(now.timestamp())
+    info.size, info.mode, info.mtime = size, _private(mode), int(now.timestamp())
     return info
 
 
-def _add(archive: tarfile.TarFile, name: str, path: Path, now: datetime) -> Member:
+def _private(mode: int) -> int:
+    """At most as open as settings are: its owner writes, others may read it where they could."""
+    return 0o600 | mode & 0o044
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path, now: datetime, *, keep_mode: bool = False) -> Member:
     """As many bytes as the file has when it is opened: the record grows meanwhile."""
     with path.open("rb") as file:
-        size, hashing = os.fstat(file.fileno()).st_size, _Hashing(file)
-        archive.addfile(_info(name, size, now), hashing)  # type: ignore[arg-type]
-    return Member(name, size, hashing.hash.hexdigest())
+        status, hashing = os.fstat(file.fileno()), _Hashing(file)
+        info = _info(name, status.st_size, now, status.st_mode if keep_mode else 0)
+        archive.addfile(info, hashing)  # type: ignore[arg-type]
+    return Member(name, status.st_size, hashing.hash.hexdigest())
 
 
 class _Hashing:
@@ -260,7 +267,7 @@ class Backup:
     manifest: Manifest
 
     def extract(self, folder: Path) -> None:
-        """Write every member below ``folder``, which is new or empty; private, and synced. Raises BackupError."""
+        """Write every member below ``folder``, which is new or empty; synced, and as private as it was. Raises BackupError."""
         wanted = {member.name: member for member in self.manifest.members}
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -313,7 +320,9 @@ def _walk(file: Path, out: Callable[[str], Path | io.BytesIO | None]) -> Iterato
                     _check_member(info, seen)
                     data = archive.extractfile(info)
                     assert data is not None
-                    yield Member(info.name, info.size, _pass_on(data, out(info.name)))
+                    yield Member(info.name, info.size, _pass_on(data, to := out(info.name)))
+                    if isinstance(to, Path) and info.name.startswith(SITE):
+                        to.chmod(_private(info.mode))
                 while unpacked.read(_BLOCK):  # to the checksum of gzip itself
                     pass
         except GazetError as error:

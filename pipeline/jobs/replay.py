@@ -111,7 +111,7 @@ def edition_anchor(site: Site) -> bytes:
     """The newest edition of a store of which no mark is known; empty when it has none: then the whole record counts."""
     with site.store.read() as tx:
         newest = rows.newest_edition(tx)
-    return f'["edition",{newest},'.encode() if newest is not None else b""
+    return record.begin_of_edition(newest) if newest is not None else b""
 
 
 def replay(site: Site, traces: Traces, now: datetime, *, process: str, since: datetime | None, doubt: bool) -> Replayed:

@@ -9,8 +9,10 @@ every command refuses, and "gazet restore" goes on where the plan was left; each
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline import config
 from pipeline.config import Settings
-from pipeline.errors import BackupError, ConfigError, StoreError, UsageError
+from pipeline.errors import BackupError, ConfigError, StoreError, UnfitStoreError, UsageError
 from pipeline.jobs.backup import Manifest, read_backup
+from pipeline.jobs.owners import hand_over, make_folder, take_after
 from pipeline.jobs.replay import RUN, Replayed, Traces, backup_anchor, edition_anchor, replay
 from pipeline.jobs.site import Site
 from pipeline.models import SubscriptionStatus
@@ -33,13 +36,18 @@ from pipeline.store.replay import end_subscription, known_editions, still_waitin
 
 _SQLITE = b"SQLite format 3\0"
 _WORKSHOP = Path(UNFINISHED).parent
+_ROOM = 100_000
+"""Bytes that must be free beside what is written: names, and lines of the record."""
 Wire = Callable[[Settings, Store], Site]
 """How ``app`` makes a site of settings and an open store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did. ``moved`` lie in ``aside`` now; ``kept`` are files of the site that the backup does not have."""
+    """What a restore did. ``moved`` lie in ``aside`` now; ``kept`` are files of the site that the backup does not have.
+
+    ``leaving``: names in the folder of what another site leaves there.
+    """
 
     file: str
     made_at: datetime | None
@@ -51,6 +59,7 @@ class Restored:
     outside: tuple[str, ...]
     environment: tuple[str, ...]
     replayed: Replayed
+    leaving: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class _Wanted:
 
     file: Path
     keep_settings: bool
+    other_site: bool
     doubt: bool
     moment: Callable[[Settings], datetime]
     process: str
@@ -85,7 +95,7 @@ def expect_newest(site: Site) -> None:
         # A crash between the record and its COMMIT leaves such a delivery on the wire, never waiting.
         older = bool(told - known_editions(tx, told)) or bool(ended & still_waiting(tx, told))
     if older:
-        raise StoreError(
+        raise UnfitStoreError(
             f"The store {site.store.where} is older than its record: it does not know what was sent last.",
             fix='Stop every Gazet of this site, then "gazet restore --replay" tells it; or, to begin anew, move var/record away.',
         )
@@ -100,6 +110,14 @@ def expect_newest(site: Site) -> None:
 def unfinished(folder: Path) -> bool:
     """Whether a restore was killed while it put files in place."""
     return (folder / UNFINISHED).exists()
+
+
+def expect_same(folder: Path, file: Path | None) -> None:
+    """Raises UsageError where the restore that was not finished is one of another file."""
+    if file is not None and os.path.abspath(file) != (begun := _read_plan(folder).file):  # noqa: PTH100
+        raise UsageError(
+            f"A restore of {begun} was not finished.", fix='"gazet restore" without FILE ends it; then restore the other.'
+        )
 
 
 def finish(folder: Path, progress: Progress = lambda *_: None) -> Restored:
@@ -121,22 +139,25 @@ def restore(
     *,
     process: str,
     keep_settings: bool = False,
+    other_site: bool = False,
     doubt: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Restored:
     """Restore the site in ``folder`` from a backup or from a plain copy of its SQLite store; it is paused then.
 
     ``moment``: what time it is for a site with these settings. ``keep_settings``: files of the site that are there win over
-    those of the backup. ``doubt``: see ``replay``. The caller holds the lock of the folder. Raises BackupError, ConfigError,
-    StoreError or UsageError; the site is then as it was.
+    those of the backup. ``other_site``: a site with another secret may be replaced. ``doubt``: see ``replay``. The caller holds
+    the lock of the folder. Raises BackupError, ConfigError, StoreError or UsageError; the site is then as it was, unless
+    ``unfinished`` says otherwise: places are looked at before, but a disk may fill up or break at any moment.
     """
     folder = folder.absolute()
     workshop = folder / _WORKSHOP
     with _said(workshop):
         shutil.rmtree(workshop, ignore_errors=True)
-        workshop.mkdir(mode=0o700, parents=True)
+        make_folder(workshop.parent)
+        workshop.mkdir(mode=0o700)
         try:
-            _prepare(folder, workshop, _Wanted(file, keep_settings, doubt, moment, process), wire)
+            _prepare(folder, workshop, _Wanted(file, keep_settings, other_site, doubt, moment, process), wire)
         except BaseException:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
@@ -155,18 +176,24 @@ def _said(workshop: Path) -> Iterator[None]:
 def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
     """Everything up to the plan, in the workshop alone."""
     manifest = _unpack(wanted.file, workshop)
-    kept = _overlay(folder, workshop / "site", manifest is not None, wanted.keep_settings)
+    foreign = manifest is not None and not wanted.keep_settings and _another_lives_here(folder, workshop / "site")
+    if foreign and manifest and not wanted.other_site:
+        fix = "Name its own folder with --site; or say --other-site, and the one here is moved aside."
+        raise UsageError(f"{wanted.file} is not of the site that lives in {folder}: their secrets differ.", fix=fix)
+    leaving = tuple(_all_of(folder, workshop / "site")) if foreign else ()
+    kept = () if foreign else _overlay(folder, workshop / "site", manifest is not None, wanted.keep_settings)
     settings = config.load(workshop / "site")
     now = wanted.moment(settings)
     target = settings.model_copy(update={"folder": folder})
     _expect_empty_server(target)
+    own = workshop / "noted" if foreign else folder / record.FOLDER
     store = open_file(workshop / "gazet.db")
     try:
         migrated = _migrate(store, wanted.file)
-        store.record = Record(workshop / "noted", beside=folder / record.FOLDER)
+        store.record = Record(workshop / "noted", beside=own)
         site = wire(settings, store)
         anchor = backup_anchor(manifest.id) if manifest else edition_anchor(site)
-        traces = Traces((folder / record.FOLDER, workshop / "record"), anchor)
+        traces = Traces((own, workshop / "record"), anchor)
         since = manifest.made_at if manifest else None
         done = replay(site, traces, now, process=wanted.process, since=since, doubt=wanted.doubt)
     finally:
@@ -177,8 +204,10 @@ def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
     path = file_of(target)
     moved = [str(one) for one in _database_files(path) if one.exists()] if path else []
     moved += [str(folder / name) for name in _files(workshop / "site") if _differs(folder / name, workshop / "site" / name)]
+    moved += [str(folder / name) for name in leaving]
+    _expect_place(folder, workshop, path, leaving)
     plan = Restored(
-        file=str(wanted.file),
+        file=os.path.abspath(wanted.file),  # noqa: PTH100
         made_at=manifest.made_at if manifest else None,
         store=str(path) if path else "the database server",
         migrated=migrated,
@@ -188,6 +217,7 @@ def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
         outside=manifest.outside if manifest else (),
         environment=manifest.environment if manifest else (),
         replayed=done,
+        leaving=leaving,
     )
     _write_plan(folder / UNFINISHED, plan)
 
@@ -233,6 +263,59 @@ def _overlay(folder: Path, site: Path, archived: bool, keep: bool) -> tuple[str,
     return others if archived else ()
 
 
+def _another_lives_here(folder: Path, archived: Path) -> bool:
+    """Whether a site with another secret has run in this folder; one that was only begun has nothing to lose."""
+    name = config.load(archived).site.secret_file
+    present = file = None
+    with contextlib.suppress(ConfigError, StoreError):
+        present = config.load(folder)
+        file = file_of(present)
+    has_run = bool(record.days(folder / record.FOLDER)) or (file or folder / "var/gazet.db").exists()
+    ours, theirs = (present.path(present.site.secret_file) if present else folder / name), archived / name
+    return has_run and ours.exists() and theirs.exists() and ours.read_bytes().strip() != theirs.read_bytes().strip()
+
+
+def _all_of(folder: Path, archived: Path) -> Iterator[str]:
+    """What must not become part of the site that comes: names of files that it does not replace, the record, what is public."""
+    for place in ("feeds", "templates"):
+        names = sorted(str(path.relative_to(folder)) for path in (folder / place).rglob("*") if path.is_file())
+        yield from (name for name in names if not (archived / name).exists())
+    yield from (name for name in (record.FOLDER, "var/public") if (folder / name).exists())
+
+
+def _expect_place(folder: Path, workshop: Path, database: Path | None, leaving: tuple[str, ...]) -> None:
+    """Raises BackupError where something could not be put in place: before the plan, the site is still whole."""
+    site = workshop / "site"
+    sizes = {folder / name: (site / name).stat().st_size for name in _files(site) if not _same(folder / name, site / name)}
+    sizes |= dict.fromkeys((folder / name for name in leaving), 0)
+    sizes[folder / "var/before-restore"] = sum(path.stat().st_size for path in sizes if path.is_file())
+    if database is not None:
+        sizes[database] = (workshop / "ready.db").stat().st_size if _other_disk(workshop, database) else 0
+    for day in {*record.days(workshop / "record"), *record.days(workshop / "noted")}:
+        sizes[folder / record.FOLDER / day] = 0
+    for path, size in sizes.items():
+        _expect_writable(path, size)
+
+
+def _expect_writable(path: Path, size: int) -> None:
+    place = next(one for one in path.parents if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            free = shutil.disk_usage(place).free
+        if path.is_file() and path.parent.name == Path(record.FOLDER).name:  # it is appended to, not replaced
+            path.open("ab").close()
+    except OSError as error:
+        fix = "Say it as root (sudo): what is written keeps its owner and rights. Nothing was changed."
+        raise BackupError(f"{path} cannot be written: {error.strerror} ({place}).", fix=fix) from None
+    if free < size + _ROOM:
+        raise BackupError(f"{path} does not fit: {free} bytes are free in {place}.", fix="Free some space; nothing was changed.")
+
+
+def _other_disk(workshop: Path, database: Path) -> bool:
+    place = next(one for one in database.parents if one.exists())
+    return place.stat().st_dev != workshop.stat().st_dev
+
+
 def _expect_same_secret(present: Settings, archived: Settings) -> None:
     paths = [settings.path(settings.site.secret_file) for settings in (present, archived)]
     if all(path.exists() for path in paths) and paths[0].read_bytes().strip() != paths[1].read_bytes().strip():
@@ -276,6 +359,10 @@ def _differs(present: Path, wanted: Path) -> bool:
     return present.exists() and present.read_bytes() != wanted.read_bytes()
 
 
+def _same(present: Path, wanted: Path) -> bool:
+    return present.exists() and not _differs(present, wanted)
+
+
 def _unused(folder: Path) -> Path:
     number, found = 1, folder
     while found.exists():
@@ -303,12 +390,14 @@ def _install(folder: Path, progress: Progress) -> Restored:
     """Carry out the plan; each step looks whether it was done already."""
     workshop = folder / _WORKSHOP
     with _said(workshop):
+        plan = _read_plan(folder)
         try:
-            plan = _PLANS.validate_json((folder / UNFINISHED).read_bytes())
             settings = config.load(workshop / "site").model_copy(update={"folder": folder})
-        except (ValidationError, ConfigError) as error:
-            raise BackupError(f"{workshop} cannot be read.", fix=f"Remove it and restore once more ({error}).") from None
+        except ConfigError as error:
+            raise _unreadable(workshop, error) from None
         aside, path = Path(plan.aside), file_of(settings)
+        for name in plan.leaving:
+            _move_aside(folder / name, folder, aside)
         if path is not None:
             _install_file(workshop / "ready.db", path, folder, aside)
         else:
@@ -317,16 +406,29 @@ def _install(folder: Path, progress: Progress) -> Restored:
             _install_setting(folder, name, workshop / "site" / name, aside)
         for noted in ("record", "noted"):
             record.unite(folder / record.FOLDER, workshop / noted)
+        for one in (folder / record.FOLDER, *(folder / record.FOLDER / day for day in record.days(folder / record.FOLDER))):
+            hand_over(one)
         (folder / UNFINISHED).unlink()
         shutil.rmtree(workshop, ignore_errors=True)
     return plan
+
+
+def _read_plan(folder: Path) -> Restored:
+    try:
+        return _PLANS.validate_json((folder / UNFINISHED).read_bytes())
+    except ValidationError as error:
+        raise _unreadable(folder / _WORKSHOP, error) from None
+
+
+def _unreadable(workshop: Path, error: Exception) -> BackupError:
+    return BackupError(f"{workshop} cannot be read.", fix=f"Remove it and restore once more ({error}).")
 
 
 def _install_setting(folder: Path, name: str, wanted: Path, aside: Path) -> None:
     """No moment without the file: without gazet.toml nobody could say that a restore is under way."""
     present = folder / name
     if _differs(present, wanted):
-        aside.mkdir(mode=0o700, exist_ok=True)
+        make_folder(aside, 0o700)
         if not (aside / name).exists():
             _put(present, aside / name)
     if not present.exists() or _differs(present, wanted):
@@ -338,8 +440,16 @@ def _install_file(ready: Path, path: Path, folder: Path, aside: Path) -> None:
         return
     for one in _database_files(path):
         _move_aside(one, folder, aside)
-    _put(ready, path)
-    ready.unlink()
+    make_folder(path.parent)
+    try:
+        ready.rename(path)
+        hand_over(path)
+        record.sync_folder(path.parent)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _put(ready, path)
+        ready.unlink()
 
 
 def _install_on_server(ready: Path, settings: Settings, identity: str, progress: Progress) -> None:
@@ -363,19 +473,20 @@ def _move_aside(path: Path, folder: Path, aside: Path) -> None:
     target = aside / name
     if not path.exists() or target.exists():
         return
-    aside.mkdir(mode=0o700, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(aside, 0o700)
+    make_folder(target.parent)
     shutil.move(path, target)
     record.sync_folder(target.parent)
 
 
 def _put(source: Path, path: Path) -> None:
-    """A private copy under its name only when it is whole and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A copy under its name only when it is whole and on the disk, with owner and mode of what it replaces."""
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.restoring")
     part.unlink(missing_ok=True)
     with source.open("rb") as reading, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writing:
         shutil.copyfileobj(reading, writing)
+        take_after(writing.fileno(), path, source)
         writing.flush()
         os.fsync(writing.fileno())
     part.rename(path)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from pipeline.config import Settings
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, UnfitStoreError
 from pipeline.store import migrate
 from pipeline.store.place import place_of
 from pipeline.store.record import FOLDER, Notes, Record
@@ -176,7 +176,7 @@ def open_store(settings: Settings, *, check: bool = True) -> Store:
     With ``check`` off the schema is not looked at: for ``gazet migrate``, which is going to change it.
     """
     if settings.path(UNFINISHED).exists():
-        raise StoreError("A restore of this site was not finished.", fix='"gazet restore" goes on where it stopped.')
+        raise UnfitStoreError("A restore of this site was not finished.", fix='"gazet restore" goes on where it stopped.')
     url = _site_url(settings)
     where = _describe(url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
@@ -244,7 +244,7 @@ def _refuse_beside_published(where: str, settings: Settings) -> None:
     """A new store beside published files would number and mail everything anew: it is surely a mistake."""
     public = settings.path("var/public")
     if public.exists() and any(public.rglob("*.*")):
-        raise StoreError(
+        raise UnfitStoreError(
             f"The store {where} is not there yet, but {public} shows that this site has run before.",
             fix="Correct store.url in gazet.toml or restore the store; to begin anew, move var/public away.",
         )
@@ -304,9 +304,9 @@ def schema_state(store: Store) -> tuple[migrate.State, bool]:
         raise as_store_error(error, store.where) from error
 
 
-def newer(store: Store) -> StoreError:
+def newer(store: Store) -> UnfitStoreError:
     """What to say of a store that another version has upgraded."""
-    return StoreError(
+    return UnfitStoreError(
         f"The store {store.where} was made by a newer Gazet.",
         fix="Install that version again (pip install --upgrade gazet), or put back the copy that its upgrade left in var/backups; "
         "nothing was changed.",
@@ -319,7 +319,7 @@ def _check_schema(store: Store, settings: Settings) -> None:
         _refuse_beside_published(store.where, settings)
         bring_up_to_date(store)
     elif state is migrate.State.PENDING:
-        raise StoreError(
+        raise UnfitStoreError(
             f"The store {store.where} was made by an older Gazet.",
             fix='Bring it up to date with "gazet migrate", which copies it first.',
         )

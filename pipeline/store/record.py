@@ -28,6 +28,7 @@ from pipeline.models import DeliveryStatus, SubscriptionStatus
 FOLDER = "var/record"
 BACKUP = "backup"
 RESTORE = "restore"
+UPGRADE = "upgrade"
 _NOTES = "gazet_notes"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VOID = b'{"void":'
@@ -160,7 +161,9 @@ def address_hash(tx: Connection, address: str) -> str:
 
 
 def mark(tx: Connection, what: str, identity: str) -> None:
-    """A place in the record: ``BACKUP`` before the database is copied, ``RESTORE`` when all that stands before is replayed."""
+    """A place in the record: ``BACKUP`` before the database is copied, ``RESTORE`` when all that stands before is replayed,
+    ``UPGRADE`` of a database whose editions may be older than any record.
+    """
     note(tx, Mark(what, identity))
 
 
@@ -388,6 +391,16 @@ def prune(folder: Path) -> None:
 def needle(fact: Fact) -> bytes:
     """How a fact stands in its line."""
     return _encode(_plain(fact))
+
+
+def begin_of_edition(edition: int) -> bytes:
+    """How the opening of that edition begins in its line."""
+    return f'["{EditionOpened.kind}",{edition},'.encode()
+
+
+def begin_of_mark() -> bytes:
+    """How a mark begins in its line, whatever it is of."""
+    return f'["{Mark.kind}",'.encode()
 
 
 def moment_of(day: str, line: bytes) -> datetime | None:

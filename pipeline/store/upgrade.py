@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.store import migrate
+from pipeline.store import migrate, record
 from pipeline.store.copy import Progress, snapshot
 from pipeline.store.database import Store, bring_up_to_date, newer, schema_state
 from pipeline.store.record import sync_folder
@@ -47,6 +47,8 @@ def upgrade(store: Store, folder: Path, now: datetime, *, progress: Progress = l
     copy = (
         _keep(store, folder / f"before-{found.after}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}.db", progress) if found.before else None
     )
+    with store.write() as tx:
+        record.mark(tx, record.UPGRADE, found.after)
     bring_up_to_date(store)
     return copy
 

@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipeline import config
 from pipeline.compose.links import WEB
 from pipeline.errors import StoreError
 from pipeline.jobs import leave
@@ -78,9 +79,14 @@ class Desk:
 
     @_guarded
     def leave(self, request: Request, how: How) -> Response:
-        """The person leaves, now or long ago: the answer is the same."""
+        """The person leaves, now or long ago: the answer is the same.
+
+        Looked at afterwards, so that a Gazet on another store can only have begun later, and reads of it in the record.
+        """
         site = self.site()
         found = leave.leave(site, request.path_params["token"], self.clock(), how)
+        if config.names_other_store(site.settings):
+            raise StoreError("store.url was edited, so nobody can leave here.", fix="Restart gazet.")
         return self._no_token(site) if found is None else self.pages.unsubscribe(site, found, done=True)
 
     @_guarded

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -213,6 +214,41 @@ def test_a_limit_on_files_loses_nothing_and_is_said(make: MakeWorld) -> None:
         assert "Nothing that was committed is lost" in done.err
     assert run_once(world, TUESDAY).code == 0
     assert world.got(ANN) == [["Tweede", "Eerste"]]
+
+
+def test_a_record_that_is_removed_is_said_until_a_backup_begins_anew(make: MakeWorld, tmp_path: Path) -> None:
+    world = make()
+    assert world.got(ANN) == []
+    assert run_once(world, TUESDAY).code == 0
+    shutil.rmtree(world.folder / "var/record")
+    one_line(run_once(world, TUESDAY), "record", "does not know the newest edition", "gazet backup FILE")
+    assert "FAIL  record" in gazet("doctor", site=world.folder).out
+    assert run_once(world, TUESDAY).faults == [], "it was said"
+    assert gazet("status", site=world.folder).code == 1
+    assert gazet("backup", tmp_path / "kept.tar.gz", site=world.folder).code == 0
+    assert run_once(world, TUESDAY).faults == []
+    assert gazet("status", site=world.folder).code == 0
+
+
+def test_a_record_that_goes_on_without_its_past_is_said_too(make: MakeWorld) -> None:
+    world = make()
+    assert run_once(world, TUESDAY).code == 0
+    shutil.rmtree(world.folder / "var/record")
+    assert gazet("subscribers", "unsubscribe", ANN, site=world.folder).code == 0
+    assert list((world.folder / "var/record").iterdir())
+    one_line(run_once(world, TUESDAY), "record", "does not know the newest edition")
+
+
+def test_a_disk_that_is_away_gets_no_new_site_in_its_place(make: MakeWorld) -> None:
+    world = make()
+    (world.folder / "var").rename(world.folder / "away")
+    (world.folder / "var").mkdir()
+    one_line(run_once(world, TUESDAY), "var/secret", "is the disk with var there?", code=2)
+    assert {path.name for path in (world.folder / "var").iterdir()} <= {"lock"}
+    (world.folder / "var/lock").unlink(missing_ok=True)
+    (world.folder / "var").rmdir()
+    (world.folder / "away").rename(world.folder / "var")
+    assert run_once(world, TUESDAY).code == 0
 
 
 def test_a_missing_secret_is_never_replaced_by_another(make: MakeWorld) -> None:

@@ -254,7 +254,7 @@ def test_check_shows_what_a_source_yields_and_stores_nothing(world: World) -> No
     assert (ended.code, ended.err) == (0, "")
     assert "1 item by: " in ended.out
     assert "2026-11-20 09:00  Eerste bericht" in ended.out
-    assert not (world.folder / "var").exists()
+    assert [path.name for path in (world.folder / "var").iterdir()] == ["secret"]
     assert gazet("check", world.web.url("/feed.xml"), "--json", site=world.folder).json[0]["feed"] == "po"
 
 

@@ -85,7 +85,7 @@ def patient(tmp_path: Path, web: WebServer, smtp: SmtpServer) -> Iterator[Patien
     made = Patient(tmp_path / "site", web, relay=f'{relay}ca_file = "{smtp.ca_file}"\n{alerts}')
     made.change("gazet.toml", "https://nieuws.example.org", web.url("").rstrip("/"))
     made.change("feeds/po.toml", "nieuws@example.org", f"nieuws@{DOMAIN}")
-    (made.folder / "var").mkdir()
+    (made.folder / "var").mkdir(exist_ok=True)
     (made.folder / "var/password").write_text("sesam\n")
     (made.folder / "var/password").chmod(0o600)
     made.news("Eerste bericht", "2026-11-20T09:00")

@@ -18,7 +18,7 @@ from tests.integration.command import gazet, gazet_process
 from tests.integration.terminal import on_terminal
 from tests.needs import missing
 
-MADE = [".gitignore", "Containerfile", "feeds", "gazet.service", "gazet.toml", "var"]
+MADE = [".dockerignore", ".gitignore", "Containerfile", "feeds", "gazet.service", "gazet.toml", "var"]
 
 
 def names(folder: Path) -> list[str]:
@@ -204,3 +204,47 @@ def test_the_container_file_needs_no_root_and_checks_its_health(tmp_path: Path) 
     assert "/healthz" in text
     assert 'pip install --no-cache-dir "${GAZET}"' in text
     assert '-v "$PWD":/site:ro' in text
+
+
+def test_a_site_written_by_hand_gets_its_secret_by_a_word_of_its_own(tmp_path: Path) -> None:
+    """And nothing else makes one: it may only be that the disk with var is away."""
+    shutil.copytree(gazet_site(tmp_path), tmp_path / "hand")
+    shutil.rmtree(tmp_path / "hand/var")
+    (tmp_path / "hand/feeds/po.toml").write_text('title = "x"\n[[source]]\nurl = "https://www.example.org/"\n', encoding="utf-8")
+    for words in (("run", "--once"), ("status",), ("serve",), ("backup", "x.tar.gz")):
+        refused = gazet(*words, site=tmp_path / "hand")
+        assert (refused.code, len(refused.faults)) == (2, 1)
+        assert "gazet init --new-secret" in refused.err
+        assert not (tmp_path / "hand/var/gazet.db").exists(), "no store in place of the one that is away"
+    done = gazet("init", tmp_path / "hand", "--new-secret")
+    assert (done.code, done.err) == (0, "")
+    assert stat.S_IMODE((tmp_path / "hand/var/secret").stat().st_mode) == 0o600
+    assert gazet("status", site=tmp_path / "hand").code == 0
+    assert gazet("init", tmp_path / "hand", "--new-secret").code == 2
+
+
+@pytest.mark.parametrize("trace", ["var/record/2026-11-24", "var/public/feeds/po.rss"])
+def test_no_secret_is_made_for_a_site_that_shows_that_it_ran(tmp_path: Path, trace: str) -> None:
+    folder = gazet_site(tmp_path)
+    (folder / "var/secret").unlink()
+    (folder / trace).parent.mkdir(parents=True, exist_ok=True)
+    (folder / trace).touch()
+    refused = gazet("init", folder, "--new-secret")
+    assert refused.code == 2
+    assert "has run before" in refused.err
+    assert not (folder / "var/secret").exists()
+
+
+def gazet_site(tmp_path: Path) -> Path:
+    assert gazet("init", tmp_path / "made", "--yes").code == 0
+    return tmp_path / "made"
+
+
+def test_an_image_is_given_a_wheel_and_nothing_else_of_the_folder(tmp_path: Path) -> None:
+    folder = gazet_site(tmp_path)
+    rules = [line for line in (folder / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert rules == ["*", "!Containerfile", "!*.whl"]
+    text = (folder / "Containerfile").read_text()
+    assert "COPY Containerfile *.whl ./" in text, "a pattern that may match nothing needs a file that is surely there"
+    assert text.index("COPY") < text.index("RUN pip")
+    assert 'RUN pip install --no-cache-dir "${GAZET}"' in text

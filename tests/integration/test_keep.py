@@ -70,7 +70,7 @@ def _rename(folder: Path, url: str) -> None:
 def test_every_command_refuses_a_store_that_waits_for_migrate_and_changes_nothing(old_site: Path) -> None:
     for words in COMMANDS:
         done = gazet(*words, site=old_site)
-        assert done.code == 1, words
+        assert done.code == 2, words
         [line] = done.faults
         assert "was made by an older Gazet" in line
         assert '"gazet migrate"' in line
@@ -143,7 +143,7 @@ def test_a_newer_store_is_refused_with_what_to_do(any_world: World) -> None:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for words in (["migrate"], ["migrate", "--check"], ["run", "--once"]):
         done = gazet(*words, site=any_world.folder)
-        assert done.code == 1
+        assert done.code == 2, "the service must not start again and again"
         assert "made by a newer Gazet" in done.err
         assert "pip install --upgrade gazet" in done.err
     with any_world.site.store.write() as tx:
@@ -227,6 +227,7 @@ def test_a_password_is_never_shown(world: World, tmp_path: Path) -> None:
         ["--url-file", tmp_path / "url"],
         [url, "--json"],
         ["mysql://u:hunter2@h/x"],
+        ["oracle+oracledb://u:hunter2@h/x"],
         [url.replace("+psycopg", "")],
     ):
         done = gazet("store", "copy", *words, site=world.folder)
@@ -241,7 +242,12 @@ def test_the_url_of_a_copy_may_be_in_a_file(world: World, tmp_path: Path) -> Non
     done = gazet("store", "copy", "--url-file", tmp_path / "url", site=world.folder)
     assert done.code == 0, done.err
     assert f'  url_file = "{tmp_path / "url"}"' in done.out
-    for words in ([], ["sqlite:///x.db", "--url-file", tmp_path / "url"]):
+    (tmp_path / "latin").write_bytes("sqlite:///café.db".encode("latin-1"))
+    for name, why in (("latin", "it is not UTF-8 text"), ("gone", "No such file"), (".", "Is a directory")):
+        refused = gazet("store", "copy", "--url-file", tmp_path / name, site=world.folder)
+        assert (refused.code, len(refused.faults)) == (2, 1)
+        assert why in refused.err
+    for words in (["mysql://h/x"], [], ["sqlite:///x.db", "--url-file", tmp_path / "url"]):
         assert gazet("store", "copy", *words, site=world.folder).code == 2
 
 
@@ -251,6 +257,21 @@ def test_a_store_that_another_process_works_on_is_not_copied(world: World) -> No
     assert done.code == 1
     assert "Another process runs jobs" in done.err
     assert not (world.folder / "var/other.db").exists()
+
+
+@pytest.mark.parametrize("words", [["store", "copy", "sqlite:///var/other.db"], ["migrate"]])
+def test_nothing_is_put_in_place_of_a_store_that_is_served(words: list[str], world: World) -> None:
+    """Whoever leaves meanwhile would be in the old one alone."""
+    assert world.site
+    with app.serving(world.folder):
+        done = gazet(*words, site=world.folder)
+    assert done.code == 1
+    assert "gazet serve" in done.err
+    assert not (world.folder / "var/other.db").exists()
+    assert gazet(*words, site=world.folder).code == 0
+    with app.serving(world.folder, alone=True):
+        refused = gazet("serve", site=world.folder)
+    assert (refused.code, "since" in refused.err) == (1, True)
 
 
 @pytest.mark.parametrize("words", [["store", "copy", "sqlite:///var/other.db"], ["migrate"]])
@@ -340,7 +361,7 @@ def test_a_new_version_waits_for_migrate_and_then_sends_what_was_due(
     world.run("2026-11-23T08:00")
     _downgrade(world)
     world.close()
-    assert gazet("run", "--once", "--now", "2026-11-24T08:00", site=world.folder).code == 1
+    assert gazet("run", "--once", "--now", "2026-11-24T08:00", site=world.folder).code == 2
     assert gazet("migrate", site=world.folder).code == 0
     world.news("Tweede", "2026-11-23T12:00")
     done = gazet("run", "--once", "--now", "2026-11-24T08:00", site=world.folder)

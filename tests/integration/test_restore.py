@@ -210,7 +210,7 @@ def test_an_old_store_that_knows_the_edition_but_not_that_it_was_sent_does_not_r
     _put_back(plain, old)
     assert gazet("resume", "outbox", site=world.folder).code == 0
     refused = gazet("run", "--once", "--now", "2026-11-24T08:20", site=world.folder)
-    assert refused.code == 1
+    assert refused.code == 2
     assert "is older than its record" in refused.err
     assert "gazet restore --replay" in refused.err
     assert plain.count == before
@@ -234,6 +234,52 @@ def test_a_restore_does_not_begin_while_the_web_is_served(plain: Story) -> None:
         refused = gazet("restore", plain.backup, site=plain.world.folder)
     assert refused.code == 1
     assert "gazet serve" in refused.err
+
+
+def test_a_backup_of_another_site_replaces_none_by_accident(plain: Story, tmp_path: Path, web: WebServer) -> None:
+    other = World(tmp_path / "other", web)
+    other.write_feed("kijk")
+    other.news("Van hen", "2026-11-22T09:00")
+    other.subscribe("eva@example.org", at="2026-11-22T12:00", cadence="daily")
+    other.run("2026-11-23T08:00")
+    other.close()
+    before = {path: path.read_bytes() for path in other.folder.rglob("*") if path.is_file() and not path.name.endswith("lock")}
+    refused = gazet("restore", plain.backup, "--now", "2026-11-24T10:00", site=other.folder)
+    assert (refused.code, len(refused.faults)) == (2, 1)
+    assert "their secrets differ" in refused.err
+    assert "--other-site" in refused.err
+    after = {path: path.read_bytes() for path in other.folder.rglob("*") if path.is_file() and not path.name.endswith("lock")}
+    assert after == before
+
+    done = gazet("restore", plain.backup, "--other-site", "--now", "2026-11-24T10:00", site=other.folder)
+    assert done.code == 1, "nobody knows what was sent since: the record here is of another site"
+    assert "eva" not in gazet("subscribers", "list", site=other.folder).out
+    assert not (other.folder / "feeds/kijk.toml").exists()
+    [aside] = (other.folder / "var").glob("before-restore-*")
+    for name in ("feeds/kijk.toml", "var/record", "var/public", "var/gazet.db", "var/secret"):
+        assert (aside / name).exists(), name
+    assert gazet("verify", site=other.folder).code == 1
+
+
+def test_a_site_that_was_only_begun_may_be_restored_into(plain: Story, tmp_path: Path) -> None:
+    assert gazet("init", tmp_path / "new", "--yes").code == 0
+    assert gazet("restore", plain.backup, "--now", "2026-11-24T10:00", site=tmp_path / "new").code == 1
+    assert "ann@example.org" in gazet("subscribers", "list", site=tmp_path / "new").out
+
+
+def test_an_unfinished_restore_is_not_taken_for_one_of_another_file(plain: Story, tmp_path: Path, monkeypatch: Any) -> None:
+    plain.world.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.jobs.restore._install", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        assert plain.restore().code == 1
+    other = shutil.copyfile(plain.backup, tmp_path / "other.tar.gz")
+    for words in ([other], ["--replay"]):
+        refused = gazet("restore", *words, site=plain.world.folder)
+        assert (refused.code, len(refused.faults)) == (2, 1)
+        assert "was not finished" in refused.err
+    assert gazet("run", "--once", site=plain.world.folder).code == 2
+    monkeypatch.chdir(plain.backup.parent)
+    assert gazet("restore", plain.backup.name, site=plain.world.folder).code == 0
 
 
 def test_a_machine_that_was_set_back_holds_what_is_due_and_what_is_dropped_is_not_sent(plain: Story) -> None:
@@ -442,7 +488,7 @@ def test_an_old_copy_put_back_by_hand_is_noticed_and_can_be_told(plain: Story) -
     before = plain.count
     for command in ("run", "deliver"):
         refused = gazet(command, *(["--once"] if command == "run" else []), "--now", "2026-11-24T10:00", site=world.folder)
-        assert refused.code == 1
+        assert refused.code == 2
         assert len(refused.faults) == 1
         assert '"gazet restore --replay"' in refused.err
     assert plain.count == before

@@ -268,3 +268,39 @@ def test_the_site_mark_tells_sites_apart_and_is_no_key(world):
     assert mark != Links(b"x" * 64).site_mark(world.site.store.place)
     assert mark != world.site.links.site_mark("elsewhere")
     assert mark not in world.site.links.token("unsubscribe", 1)
+
+
+def test_nobody_is_told_that_they_left_once_the_settings_name_another_store(served: Served) -> None:
+    """Only that one is sent from when Gazet starts again, and it may know nothing of them."""
+    link, toml = served.path_of(unsubscribe_link(served.world)), served.world.folder / "gazet.toml"
+    before = toml.read_text()
+    assert "[collect]" in before
+    site = served.world.site
+    lines = [line for line in before.splitlines() if line != "[store]" and "postgresql" not in line]
+    toml.write_text("\n".join(lines).replace("[collect]", '[store]\nurl = "sqlite:///var/new.db"\n[collect]'))
+    got = served.post(link, ONE_CLICK)
+    assert got.status == 503
+    assert "Restart gazet" in served.said[-1]
+    assert served.get(link).status == 200, "a look changes nothing"
+    toml.write_text(before + "# the same store\n")
+    assert served.world.site is site
+    assert served.post(link, ONE_CLICK).status == 200
+    toml.write_text("[site")
+    assert served.post(link, ONE_CLICK).status == 200, "nothing can be started with these"
+    toml.write_text(before)
+
+
+def test_a_web_server_ends_once_the_settings_name_another_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.cli.serve._LOOK_UP_SECONDS", 0.05)
+    assert world.site
+    toml = world.folder / "gazet.toml"
+
+    def edit() -> None:
+        toml.write_text(toml.read_text().replace("[collect]", '[store]\nurl = "sqlite:///var/new.db"\n[collect]'))
+
+    timer = threading.Timer(1, edit)
+    timer.start()
+    done = gazet("serve", "--listen", "127.0.0.1:0", "--log-format", "text", site=world.folder)
+    timer.join()
+    assert done.code == 1, "so that its service starts it again"
+    assert "store.url was edited" in done.err

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import FetchError, ReadError
 from pipeline.jobs.backup import BACKED_UP
+from pipeline.jobs.disk import RECORD_FIX, record_lost
 from pipeline.jobs.doctor.check import Check, clock, fail, note, ok
 from pipeline.jobs.lines import count
 from pipeline.jobs.reach import first_document, look
@@ -85,6 +86,12 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
         return [fail("sources", f"{url}: {error.reason}", error.fix or "Is the address right, and does its server answer?")]
     yields = ok("sources", f"{url}: {count(len(reading.taken), 'item')} by: {reading.parsed.rule}")
     return [yields, *clock(served_at(found), urlsplit(found.final_url).hostname or "", now)]
+
+
+def kept_record(site: Site) -> list[Check]:
+    """Without it a restored backup would have to hold all that may have been sent."""
+    lost = record_lost(site)
+    return [fail("record", lost, RECORD_FIX) if lost else ok("record", "knows the newest edition")]
 
 
 def backup(site: Site, now: datetime) -> list[Check]:
