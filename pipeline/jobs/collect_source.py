@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -49,14 +49,14 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
         reached = reach(site, source, wanted, order, now)
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
+    told: Mapping[str, Outcome] = {}
     if reached.reading is None:
         done = _keep(site, source, reached, now, wanted)
     else:
         told = articles.of_new(site, source, wanted, order, reached.reading, now)
         done = _apply(site, source, wanted, reached, reached.reading, told, now)
-    if wanted.full_text or reached.reading is None:
-        articles.catch_up(site, source, order, wanted, now)
-    return done
+    late = articles.catch_up(site, source, order, wanted, now) if wanted.full_text or reached.reading is None else []
+    return replace(done, remarks=(*done.remarks, *articles.given_up([*told.values(), *late])))
 
 
 def settings_of(site: Site, url: str) -> tuple[FeedSettings, SourceSettings]:

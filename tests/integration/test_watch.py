@@ -140,3 +140,25 @@ def test_a_source_that_fell_silent_is_named_once_it_is_much_too_long(world: Worl
     world.run("2026-05-10T09:00")
     [line] = needs(world, "2026-05-10T09:00")
     assert "though it used to bring something every 7 days" in line
+
+
+def test_an_article_that_is_not_read_is_said_with_the_reason_and_its_item_keeps_the_teaser(world: World) -> None:
+    world.write_feed(source="full_text = true")
+    serve(world, [("Bericht achter een wachtwoord", "a1", "2026-11-20T08:00"), ("Bericht dat weg is", "a2", "2026-11-20T07:00")])
+    world.web.serve("/a1", "<title>Log in</title><main><h1>Log in</h1><form><input type=password></form></main>")
+    world.web.serve("/a2", "gone", status=410)
+    said = gazet("collect", "--now", "2026-11-20T09:00", site=world.folder).out
+    assert "\n  without the article of 1: answered 410 (Gone)\n" in said
+    assert "Set full_text = false for this source." in said
+    world.run("2026-11-20T10:00")
+    assert titles(world) == ["Bericht achter een wachtwoord", "Bericht dat weg is"]
+
+
+def test_an_article_that_is_given_up_later_is_said_then(world: World) -> None:
+    world.write_feed(source="full_text = true")
+    serve(world, [("Bericht op een server die hapert", "a1", "2026-11-20T08:00")])
+    world.web.serve("/a1", "busy", status=503)
+    for at in ("2026-11-20T09:00", "2026-11-20T11:00"):
+        assert "without the article" not in gazet("collect", "--now", at, site=world.folder).out
+    assert "without the article of 1: answered 503" in gazet("collect", "--now", "2026-11-20T15:00", site=world.folder).out
+    assert "without the article" not in gazet("collect", "--now", "2026-11-20T20:00", site=world.folder).out
