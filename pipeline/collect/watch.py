@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -80,14 +80,22 @@ def _wall(asked: str, answered: str) -> str:
 def _fewer(this: Glance, past: Past) -> str:
     """A third of what it used to show, of a source that showed enough to tell."""
     usual = [one.found for one in past.readings[:10]]
+    if this.found == 0:
+        return _nothing(past)
     if not usual:
         return ""
-    if this.found == 0:
-        return f"it shows no items; it showed {usual[0]} on {past.readings[0].at:%d %B %Y}" if usual[0] else ""
     middle = median(usual)
     if len(usual) >= 2 and middle > _FEW and this.found * 3 <= middle:
         return f"it shows {this.found} items where it used to show {middle:g}"
     return ""
+
+
+def _nothing(past: Past) -> str:
+    """No items, however long that lasts, of a source that ever showed some."""
+    full = next((one for one in past.readings if one.found), None)
+    if full is not None:
+        return f"it shows no items; it showed {full.found} on {full.at:%d %B %Y}"
+    return f"it shows no items; it showed some until {max(past.arrivals):%d %B %Y}" if past.arrivals else ""
 
 
 def _titles(this: Glance) -> str:
@@ -98,8 +106,8 @@ def _titles(this: Glance) -> str:
 
 
 def _dates(this: Glance, past: Past) -> str:
-    """Dates that all disappeared at once."""
-    before = past.readings[:5]
+    """Dates that all disappeared at once; that stays odd for as long as a reading with dates is remembered."""
+    before = list(dropwhile(lambda one: one.dated == 0, past.readings))[:5]
     had = [one for one in before if one.found >= 3 and one.dated * 5 >= one.found * 4]
     if this.found >= 3 and this.dated == 0 and had and len(had) == len(before):
         return f"none of its {this.found} items has a date any more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,14 +86,21 @@ def _addresses(content: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(url_key, found))))
 
 
-def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0) -> None:
-    """Fetch some of the articles that wait, and give their items what they tell; ``fetched``: so many were in this collect."""
+def catch_up(
+    site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0
+) -> list[Outcome]:
+    """Fetch some of the articles that wait, and give their items what they tell; returns what became of each.
+
+    ``fetched``: so many were fetched in this collect already.
+    """
     if fetched >= AT_ONCE:
-        return
+        return []
     with site.store.read() as tx:
         waiting = stored.waiting(tx, source.id, now, AT_ONCE - fetched)
+    outcomes = []
     for one in waiting:
         outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
+        outcomes.append(outcome)
         with site.store.write() as tx:
             stored.settle(tx, one.item_id, outcome, now)
             if outcome.content is not None and (candidate := items.as_candidate(tx, one.item_id)) is not None:
@@ -101,6 +108,13 @@ def catch_up(site: Site, source: SourceRecord, order: Order, wanted: SourceSetti
                 items.enrich(tx, one.item_id, told)
                 for key in told.keys:
                     items.learn_address(tx, source.id, one.item_id, key)
+    return outcomes
+
+
+def given_up(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """A line for each reason for which articles are not fetched again; their items keep the teaser."""
+    reasons = Counter(one.reason for one in outcomes if one.state == FAILED)
+    return tuple(f"without the article of {number}: {reason}" for reason, number in reasons.items())
 
 
 def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
@@ -121,7 +135,9 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
     except (FetchError, ReadError) as error:
         again = isinstance(error, FetchError) and error.retryable and attempts + 1 < _ATTEMPTS
         next_at = now + _PAUSE * 2**attempts if again else None
-        return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=error.reason[:300])
+        # What a FetchError advises is meant for a source, not for one page of many.
+        reason = f"{error.reason}. {error.fix}" if isinstance(error, ReadError) and error.fix else error.reason
+        return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=reason[:300])
     attachments = [_measured(site, one, permit, number) for number, one in enumerate(article.attachments)]
     return Outcome(READ, attempts + 1, content=_as_json(article, attachments, fetched.final_url), reason="; ".join(article.remarks))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -49,15 +49,16 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
         reached = reach(site, source, wanted, order, now)
     except (FetchError, ReadError) as error:
         return _record_failure(site, source, error, now, wanted.every)
+    told: dict[str, Outcome] = {}
     if reached.reading is None:
-        told: dict[str, Outcome] = {}
         done = _keep(site, source, reached, now, wanted)
     else:
         told = articles.of_new(site, source, wanted, order, reached.reading, now)
         done = _apply(site, source, wanted, reached, articles.known_by(site, source, reached.reading, told), told, now)
+    late: list[Outcome] = []
     if wanted.full_text or _is_sitemap(source, wanted, reached):
-        articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
-    return done
+        late = articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
+    return replace(done, remarks=(*done.remarks, *articles.given_up([*told.values(), *late])))
 
 
 def _is_sitemap(source: SourceRecord, wanted: SourceSettings, reached: Reached) -> bool:

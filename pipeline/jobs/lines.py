@@ -68,7 +68,8 @@ def collected(one: Collected) -> Line:
     if one.problem:
         return Line(f"! {one.url}: {one.problem}", "collected", {**known, "problem": one.problem}, level="warning")
     if one.not_modified:
-        return Line(f"collected {one.url}: not modified", "collected", {**known, "not_modified": True})
+        text = "\n".join([f"collected {one.url}: not modified", *(f"  {remark}" for remark in one.remarks)])
+        return Line(text, "collected", {**known, "not_modified": True, "remarks": list(one.remarks)})
     text = f"collected {one.url}: {one.new} new, {one.updated} changed, {one.unchanged} known ({one.rule})"
     counts = {"new": one.new, "updated": one.updated, "unchanged": one.unchanged, "remarks": list(one.remarks)}
     return Line("\n".join([text, *(f"  {remark}" for remark in one.remarks)]), "collected", {**known, **counts})

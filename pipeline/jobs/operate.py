@@ -183,7 +183,7 @@ def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) ->
         for slug in slugs:
             lacking = items.unnumbered(tx, slug, held)
             items.release(tx, slug, [one for one in held if one in lacking], set(held) if mailed else set(), now)
-        runs.mended(tx, f"flood:{url}", now)
+        _settle_flood(tx, url, now)
     return len(held), slugs
 
 
@@ -193,8 +193,18 @@ def discard_held(site: Site, url: str, now: datetime) -> int:
     with site.store.write() as tx:
         for item_id in held:
             items.set_status(tx, item_id, ItemStatus.DISCARDED, now)
-        runs.mended(tx, f"flood:{url}", now)
+        _settle_flood(tx, url, now)
     return len(held)
+
+
+def _settle_flood(tx: Tx, url: str, now: datetime) -> None:
+    """The source is well again at once, for while it answers that nothing has changed nobody judges it."""
+    known = {one.key for one in runs.problems(tx)}
+    runs.mended(tx, f"flood:{url}", now)
+    if f"flood:{url}" in known and f"source:{url}" not in known:
+        for source in sources.sources(tx):
+            if source.url == url:
+                sources.believed(tx, source.id)
 
 
 def _settle_floods(tx: Tx, now: datetime) -> None:
@@ -202,7 +212,7 @@ def _settle_floods(tx: Tx, now: datetime) -> None:
     floods = {one.key.partition(":")[2] for one in runs.problems(tx) if one.key.startswith("flood:")}
     for source in sources.sources(tx) if floods else ():
         if source.url in floods and not items.held_of(tx, source.id):
-            runs.mended(tx, f"flood:{source.url}", now)
+            _settle_flood(tx, source.url, now)
 
 
 @dataclass(frozen=True, slots=True)

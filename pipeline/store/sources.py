@@ -163,6 +163,12 @@ def odd(tx: Tx, source_id: int, rule: str, reason: str) -> None:
     _set(tx, source_id, rule=rule, state=SourceState.ATTENTION, reason=reason, failures=0)
 
 
+def believed(tx: Tx, source_id: int) -> None:
+    """A person has decided on what it showed: nothing about it is odd any more. One that fails stays as it is."""
+    odd_ones = update(SourceRow).where(SourceRow.id == source_id, SourceRow.state == SourceState.ATTENTION, SourceRow.failures == 0)
+    tx.execute(odd_ones.values(state=SourceState.OK, reason=""))
+
+
 def recovered(tx: Tx, source: SourceRecord) -> bool:
     """A source that failed answers again with what it said the last time; returns whether it is well now."""
     if source.failures:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pipeline.store import runs
 from tests.integration.command import gazet
 from tests.world import World, moment
 
@@ -15,8 +16,8 @@ def titles(world: World) -> list[str]:
     return sorted(item["title"] for item in document["items"])
 
 
-def serve(world: World, entries: list[tuple[str, str, str]], path: str = "/feed.xml") -> None:
-    """Title, guid and date of each entry."""
+def serve(world: World, entries: list[tuple[str, str, str]], path: str = "/feed.xml", made: str = "") -> None:
+    """Title, guid and date of each entry; ``made`` is what differs each time the document is made."""
     from email.utils import format_datetime
 
     items = "".join(
@@ -25,7 +26,7 @@ def serve(world: World, entries: list[tuple[str, str, str]], path: str = "/feed.
         + "<description>Een bericht.</description></item>"
         for title, guid, at in entries
     )
-    body = f'<rss version="2.0"><channel><title>Bron</title><link>{world.web.url("/")}</link>{items}</channel></rss>'
+    body = f'<rss version="2.0"><channel><title>Bron</title><link>{world.web.url("/")}</link>{items}</channel></rss><!--{made}-->'
     world.web.serve(path, body.encode(), content_type="application/rss+xml")
 
 
@@ -39,6 +40,11 @@ def settled(world: World, entries: list[tuple[str, str, str]]) -> World:
     world.run("2026-11-20T09:00")
     world.subscribe("ann@example.org", cadence="daily", at="2026-11-20T10:00")
     return world
+
+
+def problems(world: World) -> list[str]:
+    with world.site.store.read() as tx:
+        return [problem.what for problem in runs.problems(tx)]
 
 
 def needs(world: World, at: str) -> list[str]:
@@ -60,10 +66,8 @@ def test_an_archive_that_turns_new_is_held_and_said_once_until_a_person_decides(
     world.run("2026-11-22T08:00")
     assert len(titles(world)) == 22
     assert world.mails == []
-    with world.site.store.read() as tx:
-        from pipeline.store import runs
-
-        assert runs.problems(tx) == []
+    assert problems(world) == []
+    assert "attention" not in gazet("status", site=world.folder).out, "nothing is held any more"
 
 
 def test_a_discarded_flood_never_comes_back_and_news_after_it_is_news(world: World) -> None:
@@ -105,12 +109,12 @@ def test_what_reads_oddly_is_named_and_old_items_stay(world: World, entries: lis
     [line] = needs(world, "2026-11-21T09:00")
     assert said in line
     assert len(titles(world)) == len(before)
+    serve(world, entries, made="at ten")
+    world.run("2026-11-21T10:30")
+    assert [said in what for what in problems(world)] == [True], "another document that is as odd mends nothing"
     serve(world, archive(10))
-    world.run("2026-11-21T11:00")
-    with world.site.store.read() as tx:
-        from pipeline.store import runs
-
-        assert runs.problems(tx) == [], "it is as before again"
+    world.run("2026-11-21T12:00")
+    assert problems(world) == [], "it is as before again"
 
 
 def test_a_page_that_turns_into_a_login_is_no_news(world: World) -> None:
@@ -136,3 +140,25 @@ def test_a_source_that_fell_silent_is_named_once_it_is_much_too_long(world: Worl
     world.run("2026-05-10T09:00")
     [line] = needs(world, "2026-05-10T09:00")
     assert "though it used to bring something every 7 days" in line
+
+
+def test_an_article_that_is_not_read_is_said_with_the_reason_and_its_item_keeps_the_teaser(world: World) -> None:
+    world.write_feed(source="full_text = true")
+    serve(world, [("Bericht achter een wachtwoord", "a1", "2026-11-20T08:00"), ("Bericht dat weg is", "a2", "2026-11-20T07:00")])
+    world.web.serve("/a1", "<title>Log in</title><main><h1>Log in</h1><form><input type=password></form></main>")
+    world.web.serve("/a2", "gone", status=410)
+    said = gazet("collect", "--now", "2026-11-20T09:00", site=world.folder).out
+    assert "\n  without the article of 1: answered 410 (Gone)\n" in said
+    assert "Set full_text = false for this source." in said
+    world.run("2026-11-20T10:00")
+    assert titles(world) == ["Bericht achter een wachtwoord", "Bericht dat weg is"]
+
+
+def test_an_article_that_is_given_up_later_is_said_then(world: World) -> None:
+    world.write_feed(source="full_text = true")
+    serve(world, [("Bericht op een server die hapert", "a1", "2026-11-20T08:00")])
+    world.web.serve("/a1", "busy", status=503)
+    for at in ("2026-11-20T09:00", "2026-11-20T11:00"):
+        assert "without the article" not in gazet("collect", "--now", at, site=world.folder).out
+    assert "without the article of 1: answered 503" in gazet("collect", "--now", "2026-11-20T15:00", site=world.folder).out
+    assert "without the article" not in gazet("collect", "--now", "2026-11-20T20:00", site=world.folder).out

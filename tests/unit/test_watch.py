@@ -43,7 +43,9 @@ def test_a_first_reading_and_one_like_those_before_are_not_odd() -> None:
 
 def test_nothing_where_there_was_something_is_odd() -> None:
     assert odd([], Past(readings(12))) == "it shows no items; it showed 12 on 23 November 2026"
-    assert odd([], Past(readings(0, 12))) == "", "it was said when it began"
+    assert odd([], Past(readings(0, 0, 12))) == "it shows no items; it showed 12 on 21 November 2026", "as long as it lasts"
+    assert odd([], Past(readings(*[0] * 20), DAILY)) == "it shows no items; it showed some until 23 November 2026"
+    assert odd([], Past(readings(0, 0))) == "", "it never showed any"
 
 
 def test_a_sudden_drop_is_odd_and_a_slow_one_is_not() -> None:
@@ -61,6 +63,8 @@ def test_titles_all_alike_are_odd() -> None:
 def test_dates_that_are_gone_are_odd_and_dates_that_never_were_are_not() -> None:
     assert odd(items(5, None), Past(readings(5, 5, 5))) == "none of its 5 items has a date any more"
     assert odd(items(5, None), Past(readings(5, 5, 5, dated=0))) == ""
+    lasting = (*readings(5, 5, dated=0), *readings(5, 5, 5))
+    assert odd(items(5, None), Past(lasting)) == "none of its 5 items has a date any more", "as long as it lasts"
 
 
 @pytest.mark.parametrize(
