@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +15,10 @@ from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, lo
 if TYPE_CHECKING:
     from pipeline.jobs.report import EditionReport, Judgement, Status
     from pipeline.store.deliveries import DeliveryRecord
+    from pipeline.store.sources import SourceRecord
 
 _NAMED = 5
+_FOR_THE_NEXT_REQUEST = frozenset(("etag", "last_modified", "settings_hash", "body_hash", "repeats", "whole_at", "hints"))
 EditionArgument = Annotated[str | None, typer.Argument(metavar="EDITION", help="One edition; default: all.", show_default=False)]
 
 
@@ -43,6 +46,7 @@ def status(
     judged = report.judge(found, clock_of(opened.settings, now)())
     if as_json:
         facts = {name: getattr(found, name) for name in found.__dataclass_fields__}
+        facts["sources"] = [_source(one) for one in found.sources]
         print_json({"well": judged.well, "needs": judged.needs, "now": judged.now, **facts})
     else:
         _show(found, judged, opened.settings.site.timezone, everything=everything)
@@ -55,11 +59,16 @@ def _show(found: Status, judged: Judgement, zone: str, *, everything: bool) -> N
     size = shutil.get_terminal_size()
     watched = sys.stdout.isatty() or "COLUMNS" in os.environ
     paper = Paper(zone, size.columns if watched else 1000, None if everything else max(size.lines, 24))
-    headline, colour, lines = screen(found, judged, paper)
+    headline, colour, lines = screen(found, judged, paper, everything=everything)
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     typer.echo(typer.style(showable(headline), fg=colour, bold=True) if colours else showable(headline))
     for line in lines:
         say(line)
+
+
+def _source(one: SourceRecord) -> dict[str, Any]:
+    """What is known of a source, without what only the next request needs."""
+    return {name: value for name, value in asdict(one).items() if name not in _FOR_THE_NEXT_REQUEST}
 
 
 def edition_lines(edition: EditionReport) -> list[str]:

@@ -17,6 +17,7 @@ from pipeline.jobs.lines import count
 from pipeline.jobs.report import EditionReport, FeedReport, Judgement, Status
 from pipeline.models import DeliveryStatus, EditionStatus, SourceState
 from pipeline.store.runs import ProblemRecord
+from pipeline.store.sources import SourceRecord
 
 WELL, NEEDS, PAUSED = "green", "red", "yellow"
 """The colours of the first line."""
@@ -70,8 +71,8 @@ class Paper:
         return [line.replace(_HARD, " ") for line in wrap.wrap(whole)]
 
 
-def screen(found: Status, judged: Judgement, paper: Paper) -> tuple[str, str, list[str]]:
-    """The first line, its colour, and all other lines."""
+def screen(found: Status, judged: Judgement, paper: Paper, *, everything: bool = False) -> tuple[str, str, list[str]]:
+    """The first line, its colour, and all other lines. ``everything``: each source, too, also where all are well."""
     parts = [
         _needs(judged.needs, paper),
         _resting(found, judged, paper),
@@ -79,7 +80,7 @@ def screen(found: Status, judged: Judgement, paper: Paper) -> tuple[str, str, li
         _sending(found, paper),
         _next(found, judged, paper),
         _last(found, paper),
-        _sources(found, judged, paper),
+        _sources(found, judged, paper, everything=everything),
         _Part("relay", [paper.wrapped(_relay(found, judged, paper))]),
     ]
     headline, colour = _headline(found, judged)
@@ -238,19 +239,54 @@ def _sums(edition: EditionReport) -> str:
     return counts[0] if len(counts) == 1 else f"{edition.audience}: {', '.join(counts)}"
 
 
-def _sources(found: Status, judged: Judgement, paper: Paper) -> _Part:
-    """How many are well and when the next is asked; those that are not and that no problem names yet."""
+def _sources(found: Status, judged: Judgement, paper: Paper, *, everything: bool) -> _Part:
+    """How many are well, which is asked next and why then; those that are not well and that no problem names yet, or all."""
     read = [one for one in found.sources if one.feeds]
     if not read:
         return _Part("sources", [])
     sums = {state: sum(one.state == state for one in read) for state in SourceState}
     states = ", ".join(f"{number} {state}" for state, number in sums.items() if number)
-    polls = [one.next_poll_at for one in read if one.next_poll_at and one.state != SourceState.GONE]
-    entries = [paper.wrapped(f"{states}; next asked {paper.at(min(polls))}" if polls else f"{states}; not asked yet")]
+    entries = [paper.wrapped(f"{states}{_next_asked(_asked(read, found), paper)}", hang="  ")]
+    if everything:
+        asked = _asked(read, found)
+        by_address = sorted(read, key=lambda one: one.url)
+        return _Part("sources", entries + [_source(one, one in asked, paper) for one in by_address])
     named = {one.key for one in judged.needs}
     unwell = [one for one in read if one.state != SourceState.OK and f"source:{one.url}" not in named]
-    entries += [paper.wrapped(f"{one.url}: {one.reason or one.state}") for one in unwell]
+    entries += [paper.wrapped(f"{one.url}: {one.reason or one.state}", hang="  ") for one in unwell]
     return _Part("sources", entries, more=' not well: "gazet status --all" shows them')
+
+
+def _asked(read: list[SourceRecord], found: Status) -> list[SourceRecord]:
+    """Those that are asked again by themselves, the one due first in front."""
+    resting = {feed.slug for feed in found.feeds if feed.paused}
+    asked = [one for one in read if one.state in (SourceState.OK, SourceState.ATTENTION) and not resting.issuperset(one.feeds)]
+    return sorted(asked, key=lambda one: (one.next_poll_at.timestamp() if one.next_poll_at else 0.0, one.id))
+
+
+def _next_asked(asked: list[SourceRecord], paper: Paper) -> str:
+    if not asked:
+        return "; none is asked"
+    first = asked[0]
+    if all(one.next_poll_at is None and one.collected_at is None for one in asked):
+        return "; not asked yet"
+    return f"; next asked {_moment(first, paper)}: {first.url}{f' ({first.why})' if first.why else ''}"
+
+
+def _moment(source: SourceRecord, paper: Paper) -> str:
+    return paper.at(source.next_poll_at) if source.next_poll_at else "in the next round"
+
+
+def _source(one: SourceRecord, asked: bool, paper: Paper) -> list[str]:
+    """One source with all that a person may want to know of it."""
+    lines = paper.wrapped(f"{one.url}: {one.state}{f', {one.reason}' if one.reason else ''}", hang="  ")
+    if one.way is not None:
+        where = f" at {one.way.url}" if one.way.url != one.url else ""
+        lines += paper.wrapped(f"read as {one.way.kind}{where}: {one.way.reason}", "  ", "  ")
+    elif one.rule:
+        lines += paper.wrapped(f"read by {one.rule}", "  ", "  ")
+    again = f"next asked {_moment(one, paper)}{f': {one.why}' if one.why else ''}" if asked else "not asked"
+    return lines + paper.wrapped(again, "  ", "  ")
 
 
 def _relay(found: Status, judged: Judgement, paper: Paper) -> str:

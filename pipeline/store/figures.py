@@ -11,13 +11,18 @@ from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, Sour
 from pipeline.store import runs, subscribers
 from pipeline.store.database import Tx
 from pipeline.store.schema import DeliveryRow, EditionRow, ProblemRow, ScheduleRow, SourceRow, SubscriptionRow
+from pipeline.store.sources import due_sources
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One look at the store. ``oldest_due_at``: the earliest moment for which something is still to be sent."""
+    """One look at the store. ``oldest_due_at``: the earliest moment for which something is still to be sent.
+
+    ``oldest_poll_at``: the earliest at which a source should have been asked and was not.
+    """
 
     oldest_due_at: datetime | None
+    oldest_poll_at: datetime | None
     deliveries: dict[DeliveryStatus, int]
     sources: dict[SourceState, int]
     subscriptions: dict[str, dict[SubscriptionStatus, int]]
@@ -30,6 +35,7 @@ def figures(tx: Tx, now: datetime) -> Figures:
     tick = runs.last(tx, "tick")
     return Figures(
         oldest_due_at=min(filter(None, (_oldest_open(tx), _oldest_slot(tx, now))), default=None),
+        oldest_poll_at=min((at for one in due_sources(tx, now) if (at := one.next_poll_at) and at <= now), default=None),
         deliveries=_deliveries(tx),
         sources=_sources(tx),
         subscriptions=subscribers.counts(tx),

@@ -33,8 +33,9 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = self._found
-        late = max((self._now - found.oldest_due_at).total_seconds(), 0.0) if found.oldest_due_at else 0.0
+        late, unasked = self._since(found.oldest_due_at), self._since(found.oldest_poll_at)
         yield _gauge("gazet_oldest_due_seconds", "Age of the oldest edition that is due and not finished; 0: none.", late)
+        yield _gauge("gazet_oldest_poll_seconds", "For how long a source has been due and not been asked; 0: none is.", unasked)
         last = found.last_tick_at.timestamp() if found.last_tick_at else 0.0
         yield _gauge("gazet_last_tick_timestamp_seconds", "When the last tick began, as Unix time; 0: never.", last)
         yield _gauge("gazet_problems", "How many things need a person.", found.problems)
@@ -45,6 +46,9 @@ class _Figures(Collector):
             for status, count in sorted(statuses.items()):
                 people.add_metric((feed, status), count)
         yield people
+
+    def _since(self, moment: datetime | None) -> float:
+        return max((self._now - moment).total_seconds(), 0.0) if moment else 0.0
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

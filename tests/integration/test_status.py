@@ -44,6 +44,11 @@ def lines_of(ended: Ended, heading: str) -> list[str]:
     return found
 
 
+def told(ended: Ended) -> str:
+    """What is said of the sources, as one line."""
+    return " ".join(" ".join(lines_of(ended, "sources")).split())
+
+
 @pytest.fixture
 def sent(any_world: World) -> World:
     """Ann's daily edition was sent at eight; Bob gets items as they come."""
@@ -63,7 +68,8 @@ def test_a_site_that_is_well_says_so_first_then_what_is_next_and_what_was_last(s
     assert lines_of(ended, "run") == [f"runs (pid {os.getpid()}), last round Tue 2026-11-24 08:00, 5 minutes ago"]
     assert lines_of(ended, "next") == ["po  Wed 2026-11-25 08:00  2 people"]
     assert lines_of(ended, "last") == ["po/2026-11-24T08:00  2 rehearsed in the outbox"]
-    assert lines_of(ended, "sources") == ["1 ok; next asked Tue 2026-11-24 08:01"]
+    asked = f"next asked Tue 2026-11-24 08:01: {sent.web.url('/feed.xml')} (every 1 min, as the settings say)"
+    assert told(ended) == f"1 ok; {asked}"
     assert lines_of(ended, "relay") == ["none: every mail is a rehearsal in var/outbox and reaches nobody"]
     assert lines_of(ended, "needs") == []
 
@@ -92,7 +98,8 @@ def test_what_needs_a_person_comes_second_with_since_when_and_the_command(sent: 
     assert first == "Platform Samen Opleiden: needs you: 1 thing"
     assert second == f"needs    ! source {url}: answered 503 (Service Unavailable) (since Tue 2026-11-24 09:00)"
     assert third.endswith(f'"gazet check {url}".')
-    assert lines_of(ended, "sources") == ["1 attention; next asked Tue 2026-11-24 09:01"]
+    why = "1st failure: once more after the usual time"
+    assert told(ended) == f"1 attention; next asked Tue 2026-11-24 09:01: {url} ({why})"
 
 
 def test_a_source_that_is_not_well_is_named_also_when_no_problem_names_it(sent: World) -> None:
@@ -103,7 +110,55 @@ def test_a_source_that_is_not_well_is_named_also_when_no_problem_names_it(sent: 
         runs.forget(tx, f"source:{url}")
     ended = status(sent, "2026-11-24T09:05")
     assert ended.code == 0
-    assert lines_of(ended, "sources")[1:] == [f"{url}: answered 503 (Service Unavailable)"]
+    assert lines_of(ended, "sources")[-1] == f"{url}: answered 503 (Service Unavailable)"
+
+
+def test_the_source_that_is_asked_next_is_named_with_the_reason(sent: World) -> None:
+    calm = b'<rss version="2.0"><channel><title>Kalm</title></channel></rss>'
+    sent.web.serve("/calm.xml", calm, content_type="application/rss+xml", headers={"Cache-Control": "max-age=7200"})
+    sent.write_feed("vo", url=sent.web.url("/calm.xml"))
+    sent.reopen()
+    sent.run("2026-11-24T08:10")
+    ended = status(sent, "2026-11-24T08:10")
+    url = sent.web.url("/feed.xml")
+    assert told(ended) == f"2 ok; next asked Tue 2026-11-24 08:11: {url} (every 1 min, as the settings say)"
+    operate.set_paused(sent.site, "po", True)
+    asked = told(status(sent, "2026-11-24T08:10"))
+    assert asked == f"2 ok; next asked Tue 2026-11-24 10:10: {sent.web.url('/calm.xml')} (the server's max-age says 2 h)"
+    operate.set_paused(sent.site, "vo", True)
+    assert told(status(sent, "2026-11-24T08:10")) == "2 ok; none is asked"
+
+
+def test_all_lists_every_source_with_its_way_its_next_poll_and_what_ails_it(sent: World) -> None:
+    url, page = sent.web.url("/feed.xml"), sent.web.url("/nieuws/")
+    sent.web.serve(
+        "/nieuws/", f'<link rel="alternate" type="application/rss+xml" href="/feed.xml"><a href="{sent.web.url("/1/")}">x</a>'
+    )
+    sent.web.serve("/gone.xml", b"", status=410)
+    sent.write_feed("vo", url=page)
+    sent.write_feed("weg", url=sent.web.url("/gone.xml"))
+    sent.reopen()
+    sent.run("2026-11-24T08:10")
+    shown = lines_of(status(sent, "2026-11-24T08:10", "--all"), "sources")
+    assert shown[2:] == [
+        f"{url}: ok",
+        "  read as feed: it is what the address leads to",
+        "  next asked Tue 2026-11-24 08:11: every 1 min, as the settings say",
+        f"{sent.web.url('/gone.xml')}: gone, answered 410 (Gone)",
+        "  not asked",
+        f"{page}: ok",
+        f"  read as feed at {url}: the page names it (rel=alternate)",
+        "  next asked Tue 2026-11-24 08:11: every 1 min, as the settings say",
+    ]
+    assert "read as feed" not in status(sent, "2026-11-24T08:10").out
+
+
+def test_json_tells_of_each_source_when_and_why_and_nothing_that_only_the_next_request_needs(sent: World) -> None:
+    [source] = status(sent, "2026-11-24T08:05", "--json").json["sources"]
+    assert source["next_poll_at"] == "2026-11-24T07:01:00+00:00"
+    assert source["why"] == "every 1 min, as the settings say"
+    assert (source["state"], source["way_kind"], source["feeds"]) == ("ok", "feed", ["po"])
+    assert not {"etag", "last_modified", "settings_hash", "body_hash", "repeats", "hints"} & set(source)
 
 
 def test_a_new_site_says_what_comes_first(tmp_path: Path) -> None:
@@ -313,14 +368,15 @@ def test_eight_feeds_that_are_well_are_all_shown(world: World) -> None:
     assert any(line.strip().startswith("po ") and line.endswith("1 item, no subscriber yet") for line in shown)
 
 
+@pytest.mark.parametrize("everything", [False, True])
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
-def test_no_address_url_or_command_is_broken_in_two(sent: World, columns: int) -> None:
+def test_no_address_url_or_command_is_broken_in_two(sent: World, columns: int, everything: bool) -> None:
     url = sent.web.url("/feed.xml")
     sent.web.serve("/feed.xml", b"", status=503)
     sent.run("2026-11-24T09:00")
     found = report.status(sent.site)
     judged = report.judge(found, moment("2026-11-24T09:05"))
-    _, _, shown = screen(found, judged, Paper("Europe/Amsterdam", columns))
+    _, _, shown = screen(found, judged, Paper("Europe/Amsterdam", columns), everything=everything)
     assert any(f'"gazet check {url}"' in line for line in shown)
     assert all(len(line) <= columns or _unbreakable(line) for line in shown), shown
 

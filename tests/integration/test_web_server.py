@@ -394,6 +394,13 @@ def test_figures_are_read_from_the_store_when_asked(any_world):
         assert not any("example.org" in part for name in figures for part in name)
 
 
+def test_a_source_that_nobody_asks_any_more_is_seen(served):
+    served.now = NOW - timedelta(hours=4, minutes=59)  # 08:01 in Amsterdam, the minute in which it is due
+    assert _figures(served.get("/metrics").text)["gazet_oldest_poll_seconds",] == 0
+    served.now = NOW
+    assert _figures(served.get("/metrics").text)["gazet_oldest_poll_seconds",] == 4 * 3600 + 59 * 60
+
+
 def test_the_oldest_due_edition_is_seen_whether_it_was_opened_or_not(served):
     world = served.world
     served.now = NOW + timedelta(days=1)  # 13:00 in Amsterdam; 08:00 was due, and nothing has run

@@ -73,7 +73,10 @@ def sources(site: Site, now: datetime, *, fetch: bool) -> list[Check]:
 def _known(one: SourceRecord) -> Check:
     if one.state is SourceState.PAUSED:
         return note("sources", f"{one.url} is paused: {one.reason}")
-    return fail("sources", f"{one.url}: {one.reason or one.state}", f'"gazet check {one.url}" shows what it answers now.')
+    fix = f'"gazet check {one.url}" shows what it answers now.'
+    if one.state is SourceState.ATTENTION and one.next_poll_at is not None:
+        fix += f" It is asked again {one.next_poll_at:%Y-%m-%d %H:%M} UTC{f': {one.why}' if one.why else ''}."
+    return fail("sources", f"{one.url}: {one.reason or one.state}", fix)
 
 
 def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
