@@ -84,8 +84,8 @@ def ends_well(world: World, *options: str) -> None:
     """Between the kill and the second restore nothing can be sent; after it nothing is repeated, and bob stays out."""
     before = len(world.mails)
     between = gazet("run", "--once", "--now", AT, site=world.folder)
-    assert between.code in (0, 1), between
-    assert len(between.faults) == between.code
+    assert between.code in (0, 2), between
+    assert len(between.faults) == (between.code == 2)
     assert len(world.mails) == before
     done = gazet("restore", world.folder.parent / "backup.tar.gz", "--now", AT, *options, site=world.folder)
     assert (done.code, done.err) == (0, ""), done
@@ -118,7 +118,7 @@ def test_a_restore_can_be_killed_anywhere_and_run_again(lost: World) -> None:
 def test_a_restore_to_postgresql_can_be_killed_and_run_again(lost: World, postgres_server: Any) -> None:
     """Whether it is killed before or after the copy: the one transaction of the copy is recognised."""
     steps = 0
-    for back in (0, *random.sample(range(1, 25), 3)):
+    for back in (0, *random.sample(range(2, 25), 3)):  # the last two steps only tidy up: then it is done, and that database full
         name = postgres_server.create()
         begin_anew(lost)
         toml = lost.folder / "gazet.toml"

@@ -202,14 +202,14 @@ def test_a_store_from_a_newer_version_is_refused_and_left_alone(world: World) ->
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     for words in (("status",), ("run", "--once"), ("migrate",)):
-        one_line(gazet(*words, site=world.folder), 1, str(path), "newer Gazet", "Install that version again")
+        one_line(gazet(*words, site=world.folder), 2, str(path), "newer Gazet", "Install that version again")
 
 
 def test_a_store_that_has_moved_away_is_not_begun_anew(world: World) -> None:
     world.news("Eerste bericht", "2026-11-20T09:00")
     assert gazet("run", "--once", site=world.folder).code == 0
     (world.folder / "var/gazet.db").rename(world.folder / "elders.db")
-    one_line(gazet("run", "--once", site=world.folder), 1, "gazet.db is not there yet", "Correct store.url")
+    one_line(gazet("run", "--once", site=world.folder), 2, "gazet.db is not there yet", "Correct store.url")
     assert not (world.folder / "var/gazet.db").exists()
     moved = gazet("items", "list", site=world.folder, env={"GAZET_STORE__URL": "sqlite:///elders.db"})
     assert "Eerste bericht" in moved.out
@@ -225,10 +225,12 @@ def test_a_missing_secret_is_never_replaced_once_somebody_subscribed(world: Worl
 
 
 def test_a_var_that_cannot_be_a_folder_is_one_line(world: World) -> None:
+    (world.folder / "var/secret").unlink()
+    (world.folder / "var").rmdir()
     (world.folder / "var").write_text("", encoding="utf-8")
-    for words in (("status",), ("run", "--once")):
+    for words, code in ((("status",), 2), (("run", "--once"), 1)):
         ended = gazet(*words, site=world.folder)
-        one_line(ended, 1, str(world.folder / "var"))
+        one_line(ended, code, str(world.folder / "var"), "Not a directory")
 
 
 def test_a_second_process_is_told_who_holds_the_site(world: World) -> None:

@@ -72,6 +72,8 @@ def test_a_variant_that_was_too_large_names_the_items_that_it_shows_and_counts_t
 def test_check_renders_the_templates_as_every_feed_shows_them_without_store_or_secret(world: World) -> None:
     """A mistake in a template is found before the first item is there."""
     world.news("Eerste bericht", "2026-11-20T09:00")
+    (world.folder / "var/secret").unlink()
+    (world.folder / "var").rmdir()
     (world.folder / "templates").mkdir()
     (world.folder / "templates" / "digest.txt.j2").write_text("{{ digest.web_url }} {{ nothing_of_the_kind }}", encoding="utf-8")
     ended = gazet("check", site=world.folder)
