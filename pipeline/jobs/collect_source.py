@@ -53,8 +53,8 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
         told: dict[str, Outcome] = {}
         done = _keep(site, source, reached, now, wanted)
     else:
-        told = articles.of_new(site, source, wanted, order, reached.reading, now)
-        done = _apply(site, source, wanted, reached, articles.known_by(site, source, reached.reading, told), told, now)
+        reading, told = articles.of_new(site, source, wanted, order, reached.reading, now)
+        done = _apply(site, source, wanted, reached, reading, told, now)
     if wanted.full_text or _is_sitemap(source, wanted, reached):
         articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
     return done
@@ -195,7 +195,8 @@ def _apply(
         sources.answered(tx, source.id, _answer(source, reached, reading.parsed.hints, now, wanted), settings_hash=reached.how)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
         _judge(tx, source, reached, reading, past, flood, now)
-    remarks = (*reading.remarks, *reached.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
+    spoken = (*reading.remarks, *reached.remarks, *articles.remarks(reading, told))
+    remarks = (*spoken, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
     problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
     rule = _rule(source, reached, reading)
