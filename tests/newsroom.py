@@ -29,6 +29,16 @@ _SUBJECTS = (
     "Studenten bouwen een brug van karton over de gracht",
     "Nieuwe fietsroute verbindt twee dorpen met het station",
 )
+_BEGINNINGS = (
+    "Driehonderd leerlingen krijgen er na de zomer een lokaal met uitzicht over de weilanden.",
+    "Zestig juffen en meesters oefenden dit najaar hoe een verhaal blijft hangen.",
+    "Wie graag hardop verhalen vertelt kan zich melden bij de balie naast de ingang.",
+    "Het verkeer lijkt minder druk, en speeltuinen worden beter onderhouden dan vroeger.",
+    "Een windmolen van lepels won, gevolgd door een regenmeter en een slimme brievenbus.",
+    "Trompetten, violen en slagwerk klinken zaterdag vanaf het bordes van het stadhuis.",
+    "Zonder lijm of spijkers moest het bouwwerk een volwassen bezoeker kunnen dragen.",
+    "Over veertien kilometer asfalt rijdt men straks langs boomgaarden naar de trein.",
+)
 _MONTHS = ("september", "oktober", "november", "december")
 
 
@@ -45,7 +55,7 @@ class Story:
 def story(number: int, at: datetime, folder: str = "/nieuws/") -> Story:
     """The ``number``-th story of any newsroom."""
     subject = _SUBJECTS[number % len(_SUBJECTS)] + (f" ({number})" if number >= len(_SUBJECTS) else "")
-    return Story(f"{folder}bericht-{number}/", subject, f"Het begin van bericht {number}, in een paar woorden gezegd.", at)
+    return Story(f"{folder}bericht-{number}/", subject, _BEGINNINGS[number % len(_BEGINNINGS)], at)
 
 
 class Newsroom:

@@ -39,14 +39,18 @@ AT_ONCE = 10
 _ATTEMPTS = 3
 _PAUSE = timedelta(hours=1)
 _MEASURED = 5
+_ASTRAY = "it leads to a place that is not this article's alone"
 
 
 def of_new(
     site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, reading: Reading, now: datetime
-) -> dict[str, Outcome]:
-    """By their strongest key, what became of the articles of items that are new: of the newest few at once, the others wait."""
+) -> tuple[Reading, dict[str, Outcome]]:
+    """What became of the articles of items that are new, by their strongest key: of the newest few at once, the others wait.
+
+    The items come back as ``_compared`` knows them.
+    """
     if not wanted.full_text and reading.parsed.kind is not SourceKind.SITEMAP:
-        return {}
+        return reading, {}
     with site.store.read() as tx:
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
@@ -54,7 +58,8 @@ def of_new(
     lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told = {one.keys[0]: fetch_article(site, wanted, order, one.url, one.summary, 0, now) for one in newest[:AT_ONCE]}
-    return told | {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
+    told |= {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
+    return _compared(site, source, reading, told) if told else (reading, told)
 
 
 def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
@@ -62,21 +67,64 @@ def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     return wanted.full_text or candidate.title == candidate.url
 
 
-def known_by(site: Site, source: SourceRecord, reading: Reading, told: Mapping[str, Outcome]) -> Reading:
-    """The items of the source, each also by the addresses of its article that are a known item's and tell the same story.
+def _compared(
+    site: Site, source: SourceRecord, reading: Reading, told: Mapping[str, Outcome]
+) -> tuple[Reading, dict[str, Outcome]]:
+    """The items of the source and their articles, once it is known where these led.
 
-    So a new address that leads to where an item is known to be is that item. One to which several lead is no item's own.
+    An item is also known by the addresses of its article that are a known item's and tell the same story: so a new address
+    that leads to where an item is known to be is that item. An article that several lead to, or that is another story's, is
+    not taken: a wall, or a move that went wrong.
     """
     read = {one.keys[0]: _addresses(told[one.keys[0]].content) for one in reading.taken if one.keys[0] in told}
     claims = Counter(key for keys in read.values() for key in keys)
     with site.store.read() as tx:
-        known = items.known(tx, source.id, [key for key, number in claims.items() if number == 1])
-    taken = tuple(_led_to(one, {key: known[key] for key in read.get(one.keys[0], ()) if key in known}) for one in reading.taken)
-    return replace(reading, passed=taken) if known else reading
+        known = items.known(tx, source.id, claims)
+    outcomes = dict(told)
+    for one in reading.taken:
+        content = told[one.keys[0]].content if one.keys[0] in told else None
+        if content and _is_of_another(one, content, known, claims):
+            outcomes[one.keys[0]] = Outcome(FAILED, told[one.keys[0]].attempts, reason=_ASTRAY)
+    mine = {key: item for key, item in known.items() if claims[key] == 1}
+    taken = tuple(_led_to(one, {key: mine[key] for key in read.get(one.keys[0], ()) if key in mine}) for one in reading.taken)
+    return replace(reading, passed=taken), outcomes
+
+
+def _is_of_another(
+    one: CandidateItem, content: Mapping[str, Any], known: Mapping[str, KnownItem], claims: Mapping[str, int]
+) -> bool:
+    """Whether redirects led to a place that is not this item's alone."""
+    place = url_key(content["found_at"])
+    if place in (url_key(one.url), ""):
+        return False
+    return claims.get(place, 0) > 1 or (place in known and _is_unlike(one, known[place]))
+
+
+def _is_unlike(one: CandidateItem, item: KnownItem) -> bool:
+    return unlike(one.title, one.summary, item.title, item.summary)
+
+
+def remarks(reading: Reading, told: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Which articles of new items could not be read, and why; one line for all of them."""
+    return _unread([(one.url, told[one.keys[0]]) for one in reading.taken if one.keys[0] in told])
+
+
+def given_up(late: Iterable[tuple[str, Outcome]]) -> tuple[str, ...]:
+    """The same for those that had waited, when they are not asked for again."""
+    return _unread([(url, outcome) for url, outcome in late if outcome.state == FAILED])
+
+
+def _unread(told: Sequence[tuple[str, Outcome]]) -> tuple[str, ...]:
+    failed = [(url, outcome) for url, outcome in told if outcome.reason and outcome.content is None]
+    if not failed:
+        return ()
+    (url, outcome), more = failed[0], f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    again = "" if outcome.next_at is None else "; it is asked for again later"
+    return (f"the article {url} was not read: {outcome.reason}{again}{more}",)
 
 
 def _led_to(candidate: CandidateItem, found: Mapping[str, KnownItem]) -> CandidateItem:
-    same = [key for key, item in found.items() if not unlike(candidate.title, candidate.summary, item.title, item.summary)]
+    same = [key for key, item in found.items() if not _is_unlike(candidate, item)]
     return replace(candidate, former_keys=(*candidate.former_keys, *same)) if same else candidate
 
 
@@ -88,8 +136,8 @@ def _addresses(content: dict[str, Any] | None) -> tuple[str, ...]:
 
 def catch_up(
     site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0
-) -> list[Outcome]:
-    """Fetch some of the articles that wait, and give their items what they tell; returns what became of each.
+) -> list[tuple[str, Outcome]]:
+    """Fetch some of the articles that wait, and give their items what they tell; returns what became of each address.
 
     ``fetched``: so many were fetched in this collect already.
     """
@@ -100,21 +148,20 @@ def catch_up(
     outcomes = []
     for one in waiting:
         outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
-        outcomes.append(outcome)
+        outcomes.append((one.url, outcome))
         with site.store.write() as tx:
+            candidate = items.as_candidate(tx, one.item_id)
+            if candidate is not None and outcome.content is not None:
+                known = items.known(tx, source.id, _addresses(outcome.content))
+                if _is_of_another(candidate, outcome.content, known, {}):
+                    outcome = Outcome(FAILED, outcome.attempts, reason=_ASTRAY)
             stored.settle(tx, one.item_id, outcome, now)
-            if outcome.content is not None and (candidate := items.as_candidate(tx, one.item_id)) is not None:
+            if candidate is not None and outcome.content is not None:
                 told = overlaid(candidate, outcome.content)
                 items.enrich(tx, one.item_id, told)
                 for key in told.keys:
                     items.learn_address(tx, source.id, one.item_id, key)
     return outcomes
-
-
-def given_up(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """A line for each reason for which articles are not fetched again; their items keep the teaser."""
-    reasons = Counter(one.reason for one in outcomes if one.state == FAILED)
-    return tuple(f"without the article of {number}: {reason}" for reason, number in reasons.items())
 
 
 def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:

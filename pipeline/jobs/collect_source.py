@@ -53,12 +53,12 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     if reached.reading is None:
         done = _keep(site, source, reached, now, wanted)
     else:
-        told = articles.of_new(site, source, wanted, order, reached.reading, now)
-        done = _apply(site, source, wanted, reached, articles.known_by(site, source, reached.reading, told), told, now)
-    late: list[Outcome] = []
+        reading, told = articles.of_new(site, source, wanted, order, reached.reading, now)
+        done = _apply(site, source, wanted, reached, reading, told, now)
+    late: list[tuple[str, Outcome]] = []
     if wanted.full_text or _is_sitemap(source, wanted, reached):
         late = articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
-    return replace(done, remarks=(*done.remarks, *articles.given_up([*told.values(), *late])))
+    return replace(done, remarks=(*done.remarks, *articles.given_up(late)))
 
 
 def _is_sitemap(source: SourceRecord, wanted: SourceSettings, reached: Reached) -> bool:
@@ -205,7 +205,8 @@ def _apply(
         rule = _rule(source, reached, reading)
         sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
-    remarks = (*reading.remarks, *reached.remarks, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
+    spoken = (*reading.remarks, *reached.remarks, *articles.remarks(reading, told))
+    remarks = (*spoken, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
     problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
     return Collected(source.url, source.feeds, len(added), changed, same, rule=rule, remarks=remarks, problem=problem)

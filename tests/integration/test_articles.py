@@ -247,6 +247,7 @@ def test_new_stories_whose_articles_all_lead_to_one_place_stay_apart(paged: Worl
         paged.run(at(hour))
     assert sorted(items(paged)) == room.titles
     assert count_of(paged) == 5
+    assert all(room.stories[-1].title not in text_of(paged, one) for one in room.stories[:2]), "another article's text"
 
 
 def test_a_new_story_whose_article_leads_to_another_known_one_is_new_all_the_same(paged: World, room: Newsroom) -> None:
@@ -254,7 +255,23 @@ def test_a_new_story_whose_article_leads_to_another_known_one_is_new_all_the_sam
     one = room.tell(7, datetime(2026, 11, 24, 6, tzinfo=UTC))
     paged.web.redirect(one.path, room.stories[-1].path, status=302)
     listed(paged, room)
-    for hour in (1, 2):
-        paged.run(at(hour))
+    [done] = paged.run(at(1)).collected
+    why = "it leads to a place that is not this article's alone"
+    assert f"the article {paged.web.url(one.path)} was not read: {why}" in done.remarks
+    paged.run(at(2))
     assert sorted(items(paged)) == room.titles
     assert count_of(paged) == 4
+    assert one.teaser in text_of(paged, one)
+    assert room.stories[-1].title not in text_of(paged, one)
+
+
+def test_an_article_that_waited_and_leads_to_another_known_one_is_not_taken_either(paged: World, room: Newsroom) -> None:
+    one = room.stories[0]
+    paged.web.serve(one.path, status=503)
+    [done] = paged.run(at(0)).collected
+    why = "answered 503 (Service Unavailable); it is asked for again later"
+    assert f"the article {paged.web.url(one.path)} was not read: {why}" in done.remarks
+    paged.web.redirect(one.path, room.stories[-1].path, status=302)
+    paged.run(at(1))
+    assert count_of(paged) == 3
+    assert room.stories[-1].title not in text_of(paged, one)
