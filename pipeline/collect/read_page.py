@@ -61,8 +61,7 @@ class _Document:
         self.tree, self.page, self.about = tree, page, about
         self._zone, self._now = zone, now
         self._facts: Facts = facts_of(tree)
-        _show_lazy_images(tree)
-        tree.strip_tags(list(_NOT_TEXT))
+        leave_text(tree)
         self.remarks: list[str] = []
 
     def by_selector(self) -> tuple[str, tuple[ParsedItem, ...]]:
@@ -136,6 +135,12 @@ def _found(item: ParsedItem | None, part: str) -> str:
     values["date"] = item.published.text if item.published else ""
     values["image"] = item.image.url if item.image else ""
     return f'; without it "{values[part][:80]}" is found' if values[part] else "; without it nothing is found"
+
+
+def leave_text(tree: LexborHTMLParser) -> None:
+    """Take out what is no text of the page, scripts above all; a selector of the settings is looked for in what is left."""
+    _show_lazy_images(tree)
+    tree.strip_tags(list(_NOT_TEXT))
 
 
 def _show_lazy_images(tree: LexborHTMLParser) -> None:
