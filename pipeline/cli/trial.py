@@ -12,7 +12,7 @@ from pipeline.cli.relocated import Moved, Remembered
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
 from pipeline.jobs.lines import count
-from pipeline.jobs.reach import look
+from pipeline.jobs.reach import ask, look
 from pipeline.jobs.site import Outside
 from pipeline.models import CandidateItem, Precision, Way
 from pipeline.texts import one_line, shorten
@@ -69,13 +69,13 @@ def finding(
     """
     fetched = None
     try:
-        fetched = outside.fetcher.fetch(source.url)
+        fetched = ask(outside, source)
         found = look(outside, feed, source, fetched, now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"
         unread = Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
         gone = fetched is None and getattr(error, "status", None) in (404, 410)
-        if remembered is None or not (gone or fetched is not None):
+        if remembered is None or not (gone or isinstance(error, ReadError)):
             return unread
         return replace(unread, moved=relocated.of_unread(outside, feed, source, fetched, remembered, now))
     parsed = found.reading.parsed

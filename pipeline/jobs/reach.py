@@ -93,6 +93,12 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     return _read_whole(site, source, wanted, order, reached)
 
 
+def ask(outside: Outside, source: SourceSettings) -> Fetched:
+    """What a source's address answers, asked as a first collect asks. Raises FetchError."""
+    permit = outside.robots.check if source.robots and source.kind not in _FOR_PROGRAMS else None
+    return outside.fetcher.fetch(source.url, accept=_ACCEPT[source.kind], permit=permit)
+
+
 def look(outside: Outside, feed: FeedSettings, source: SourceSettings, fetched: Fetched, now: datetime) -> Found:
     """How a document would be read at a first collect, and what it yields; for looking only. Raises FetchError and ReadError."""
     order = order_for(outside.settings, feed, source, now)

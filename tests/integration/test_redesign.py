@@ -182,8 +182,26 @@ def test_at_most_three_other_pages_are_asked_and_robots_txt_is_honoured(known: W
     before = len(known.web.requests)
     ended = check(known)
     asked = [request.path for request in known.web.requests[before:]]
-    assert asked == ["/nieuws/", "/robots.txt", "/blog", "/pers"]
+    assert asked == ["/robots.txt", "/nieuws/", "/blog", "/pers"]
     assert f"looked at {known.web.url('/news')}: robots.txt of" in ended.out
+
+
+def test_a_page_that_robots_txt_forbids_is_left_alone_by_check_and_doctor_as_by_a_collect(known: World) -> None:
+    only_as_page(known)
+    known.web.serve("/robots.txt", "User-agent: *\nDisallow: /nieuws", content_type="text/plain")
+    before = len(known.web.requests)
+    assert "asks programs not to read this address" in check(known).err
+    assert "asks programs not to read this address" in gazet("doctor", "--fetch", site=known.folder).out
+    assert {request.path for request in known.web.requests[before:]} == {"/robots.txt"}
+
+
+def test_a_feed_that_became_a_page_is_read_as_one(known: World) -> None:
+    known.write_feed(url=known.web.url("/nieuws/"), source='kind = "feed"')
+    known.web.serve("/nieuws/", page(CARD))
+    ended = check(known)
+    assert "write in feeds/po.toml for this source:" in ended.out
+    assert proposed(ended).startswith('kind = "page"\n[source.page]\nitem = "div.kaart"')
+    assert titles(pasted(known, proposed(ended))) == ALL
 
 
 def test_a_server_that_is_down_is_no_redesign(known: World) -> None:

@@ -9,7 +9,7 @@ from pipeline.errors import FetchError, ReadError
 from pipeline.jobs.backup import BACKED_UP
 from pipeline.jobs.doctor.check import Check, clock, fail, note, ok
 from pipeline.jobs.lines import count
-from pipeline.jobs.reach import look
+from pipeline.jobs.reach import ask, look
 from pipeline.jobs.site import Site
 from pipeline.jobs.trust import served_at
 from pipeline.models import SourceState
@@ -82,7 +82,7 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
     feed = site.feed(slug)
     source = next(one for one in feed.source if one.url == url)
     try:
-        found = site.fetcher.fetch(url)
+        found = ask(site.outside, source)
         reading = look(site.outside, feed, source, found, now).reading
     except (FetchError, ReadError) as error:
         return [fail("sources", f"{url}: {error.reason}", error.fix or "Is the address right, and does its server answer?")]
