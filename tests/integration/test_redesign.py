@@ -139,6 +139,8 @@ def test_a_page_that_is_gone_is_looked_for_from_the_front_page(known: World) -> 
     assert f"{url} (page) shows 6 of the 6 newest items that Gazet remembers" in ended.out
     assert proposed(ended).startswith(f'url = "{url}"\n[source.page]\nitem = "div.kaart"')
     assert titles(pasted(known, proposed(ended))) == ALL
+    [collected] = gazet("collect", "--now", NOW, "--json", site=known.folder).json
+    assert collected["new"] == 0, "the items are the same ones, at whatever address they are listed"
     asked = [request.path for request in known.web.requests[-20:]]
     assert "/nieuwsbrief/" not in asked
     assert "/over/" not in asked
