@@ -336,6 +336,37 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """Selectors for the blocks in which a page shows remembered items, tried; empty ones are not needed or were not found.
+
+    ``known``: how many of the remembered items they give. ``unaided``: without any selector the same items are found;
+    where ``item`` is empty, only so.
+    """
+
+    item: str
+    title: str
+    link: str
+    date: str
+    teaser: str
+    known: int
+    unaided: bool
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """How many of the items that are remembered a page shows, and the selectors for them, None where no list holds them.
+
+    ``offers`` and ``leads``: the feeds that it names, and pages of the same site that its links call news.
+    """
+
+    found: int
+    proposal: Proposal | None
+    offers: tuple[Offer, ...]
+    leads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """How a source is read: of which kind what is behind ``url`` is, and why this way was taken."""
 

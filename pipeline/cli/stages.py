@@ -354,19 +354,23 @@ def check(
 ) -> None:
     """Check the settings and show what each source yields, and by which rule. Stores and sends nothing.
 
+    Of a source that went wrong it looks for the items that the store remembers: after a redesign it proposes the settings that
+    find them again.
+
     Example: `gazet check https://www.example.org/nieuws/`
     """
     from pipeline import app, config, texts
-    from pipeline.cli import trial
+    from pipeline.cli import relocated, trial
     from pipeline.jobs.try_templates import check_templates
 
     settings = config.load(folder_of(site))
     if target is None:
         _expect_feeds(settings)
     clock, outside = clock_of(settings, now), app.outside_of(settings)
-    findings = []
-    for feed, source in trial.sources(settings, target):
-        findings.append(trial.finding(outside, feed, source, clock()))
+    findings, chosen = [], trial.sources(settings, target)
+    remembered = relocated.remembered(settings, [source.url for _feed, source in chosen])
+    for feed, source in chosen:
+        findings.append(trial.finding(outside, feed, source, clock(), remembered.get(source.url)))
         if not as_json:
             trial.show_finding(findings[-1], settings.site.timezone)
     if as_json:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pipeline.cli import relocated
 from pipeline.cli.options import local, say, warn
+from pipeline.cli.relocated import Moved, Remembered
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
 from pipeline.http import Fetched
@@ -21,7 +24,10 @@ _FIRST_WORDS = 90
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one source yields now; ``problem`` empty when it can be read. ``tried``: other ways, and why they were not taken."""
+    """What one source yields now; ``problem`` empty when it can be read. ``tried``: other ways, and why they were not taken.
+
+    ``moved``: where the items that are remembered of it went, None where nobody had to look for them.
+    """
 
     feed: str
     url: str
@@ -33,6 +39,7 @@ class Finding:
     language: str = ""
     way: Way | None = None
     tried: tuple[str, ...] = ()
+    moved: Moved | None = None
 
 
 def sources(settings: Settings, target: str | None) -> list[tuple[FeedSettings, SourceSettings]]:
@@ -54,14 +61,24 @@ def _stranger(settings: Settings, url: str) -> tuple[FeedSettings, SourceSetting
     return FeedSettings(slug="-", title=url, language=settings.site.language, source=(source,)), source
 
 
-def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: datetime) -> Finding:
-    """What one source yields now and in which way; a source that cannot be read is a finding too."""
+def finding(
+    outside: Outside, feed: FeedSettings, source: SourceSettings, now: datetime, remembered: Remembered | None = None
+) -> Finding:
+    """What one source yields now and in which way; a source that cannot be read is a finding too.
+
+    ``remembered``: what the store knows of it, for where its items went if they went.
+    """
+    fetched = None
     try:
         fetched = first_document(outside, source)
         found = look(outside, feed, source, fetched, now)
     except (FetchError, ReadError) as error:
         fix = error.fix or "Is the address right, and does its server answer?"
-        return Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
+        unread = Finding(feed.slug, source.url, "", (), (), f"{error.reason}. {fix}")
+        gone = fetched is None and getattr(error, "status", None) in (404, 410)
+        if remembered is None or not (gone or isinstance(error, ReadError)):
+            return unread
+        return replace(unread, moved=relocated.of_unread(outside, feed, source, fetched, remembered, now))
     parsed = found.reading.parsed
     return Finding(
         feed=feed.slug,
@@ -74,6 +91,7 @@ def finding(outside: Outside, feed: FeedSettings, source: SourceSettings, now: d
         language=parsed.language,
         way=found.way,
         tried=found.tried,
+        moved=relocated.of_read(outside, feed, source, fetched, found, remembered, now) if remembered else None,
     )
 
 
@@ -86,22 +104,35 @@ def show_finding(finding: Finding, zone: str, *, closely: bool = False) -> None:
     """A finding for a person: the rule, then each item's date, title and address; ``closely``: ten, with their first words."""
     if finding.problem:
         warn(f"! {finding.url}: {finding.problem}")
+        _show_moved(finding, zone)
         return
     say(f"{finding.url}\n  {count(len(finding.items), 'item')} by: {finding.rule}")
     if finding.way is not None:
         where = f"{finding.way.url}: " if finding.way.url != finding.url else ""
         say(f"  read as {finding.way.kind}: {where}{finding.way.reason}")
-    shown = finding.items[:_CLOSELY] if closely else finding.items
-    for item in shown:
-        say(f"  {_date(item, zone):<16}  {item.title}\n                    {item.url}")
-        if closely and item.summary:
-            say(f"                    {shorten(one_line(item.summary), _FIRST_WORDS)}")
-    if len(shown) < len(finding.items):
-        say(f"  … and {len(finding.items) - len(shown)} more")
+    _show_items(finding.items, zone, closely=closely)
     for remark in finding.remarks:
         say(f"  note: {remark}")
     for other in finding.tried if closely else ():
         say(f"  not taken: {other}")
+    _show_moved(finding, zone)
+
+
+def _show_items(items: Sequence[CandidateItem], zone: str, *, closely: bool) -> None:
+    shown = items[:_CLOSELY] if closely else items
+    for item in shown:
+        say(f"  {_date(item, zone):<16}  {item.title}\n                    {item.url}")
+        if closely and item.summary:
+            say(f"                    {shorten(one_line(item.summary), _FIRST_WORDS)}")
+    if len(shown) < len(items):
+        say(f"  … and {len(items) - len(shown)} more")
+
+
+def _show_moved(finding: Finding, zone: str) -> None:
+    if finding.moved is not None:
+        for line in relocated.lines(finding.moved, finding.feed):
+            say(f"  {line}")
+        _show_items(finding.moved.items, zone, closely=True)
 
 
 def _date(item: CandidateItem, zone: str) -> str:

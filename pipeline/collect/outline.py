@@ -83,7 +83,7 @@ class Outline:
             self.nodes.append(node)
             self.parents.append(parent)
             self.aside.append((parent >= 0 and self.aside[parent]) or _stands_aside(node, sectioned))
-            self._names.append(_classes(node))
+            self._names.append(classes_of(node))
             self._where[node.mem_id] = at
             inner = sectioned or node.tag in ("main", "article", "section")
             children = [child for child in node.iter() if child.is_element_node and child.tag not in _SKIPPED]
@@ -92,6 +92,10 @@ class Outline:
         self.ends = [at + 1 for at in range(len(self.nodes))]
         for at in range(len(self.nodes) - 1, 0, -1):
             self.ends[self.parents[at]] = max(self.ends[self.parents[at]], self.ends[at])
+
+    def place_of(self, node: LexborNode) -> int | None:
+        """Its position, None where it is not in the outline."""
+        return self._where.get(node.mem_id)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -207,10 +211,11 @@ def _runs_of(parent: LexborNode, tag: str) -> list[list[LexborNode]]:
 def _shape(children: Sequence[LexborNode], at: int) -> str:
     if at < 0:
         return ""
-    return ".".join((str(children[at].tag), *_classes(children[at]))) if children[at].is_element_node else "text"
+    return ".".join((str(children[at].tag), *classes_of(children[at]))) if children[at].is_element_node else "text"
 
 
-def _classes(node: LexborNode) -> tuple[str, ...]:
+def classes_of(node: LexborNode) -> tuple[str, ...]:
+    """Those of its classes that do not differ from item to item, in order."""
     names = (node.attrs.get("class") or "").split()
     return tuple(sorted(name for name in set(names[:40]) if not _OF_ONE_ITEM.fullmatch(name)))
 

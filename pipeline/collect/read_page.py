@@ -6,6 +6,7 @@ into an item, ``pages`` finds where the listing goes on; ``no_listing`` says why
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -61,8 +62,7 @@ class _Document:
         self.tree, self.page, self.about = tree, page, about
         self._zone, self._now = zone, now
         self._facts: Facts = facts_of(tree)
-        _show_lazy_images(tree)
-        tree.strip_tags(list(_NOT_TEXT))
+        leave_text(tree)
         self.remarks: list[str] = []
 
     def by_selector(self) -> tuple[str, tuple[ParsedItem, ...]]:
@@ -110,14 +110,14 @@ class _Document:
         return ReadError(self.about.url, "; ".join((f"no listing found on the page: {reason}", *self.remarks)), fix=fix)
 
     def _without_item(self) -> str:
-        """What there is without the selector, for an operator whose site was redesigned."""
+        """What there is without the selector, for an operator whose site was redesigned; the others may be of old, too."""
         look = "Look whether the page was redesigned"
-        try:
-            page = self.page.model_copy(update={"item": ""})
-            rule, items = _Document(self.tree, page, self.about, self._zone, self._now).automatic()
-        except ReadError:
-            return f"{look}; without it no list is found, either."
-        return f'{look}; without it {len(items)} items are found by {rule}, the first is "{items[0].title[:80]}".'
+        for without, parts in (("it", ("item",)), ("any selector", ("item", *_PARTS))):
+            page = self.page.model_copy(update=dict.fromkeys(parts, ""))
+            with contextlib.suppress(ReadError):
+                rule, items = _Document(self.tree, page, self.about, self._zone, self._now).automatic()
+                return f'{look}; without {without} {len(items)} items are found by {rule}, the first is "{items[0].title[:80]}".'
+        return f"{look}; without it no list is found, either."
 
     def _name_unmatched(self, blocks: Sequence[Block]) -> None:
         """A remark for each selector of a part that matches in no block, with what is found without it."""
@@ -136,6 +136,12 @@ def _found(item: ParsedItem | None, part: str) -> str:
     values["date"] = item.published.text if item.published else ""
     values["image"] = item.image.url if item.image else ""
     return f'; without it "{values[part][:80]}" is found' if values[part] else "; without it nothing is found"
+
+
+def leave_text(tree: LexborHTMLParser) -> None:
+    """Take out what is no text of the page, scripts above all; a selector of the settings is looked for in what is left."""
+    _show_lazy_images(tree)
+    tree.strip_tags(list(_NOT_TEXT))
 
 
 def _show_lazy_images(tree: LexborHTMLParser) -> None:

@@ -91,6 +91,14 @@ def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> set[
     return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
 
 
+def newest_of(tx: Tx, source_id: int, limit: int) -> list[tuple[str, str]]:
+    """Title and address of the items that a source brought last and that nobody held or discarded, newest first."""
+    brought = select(ItemOriginRow.item_id).where(ItemOriginRow.source_id == source_id)
+    taken = ItemRow.status.in_((ItemStatus.RELEASED, ItemStatus.WITHDRAWN))
+    query = select(ItemRow.title, ItemRow.url).where(ItemRow.id.in_(brought), taken).order_by(ItemRow.id.desc()).limit(limit)
+    return [(row.title, row.url) for row in tx.execute(query)]
+
+
 def unnumbered(tx: Tx, slug: str, item_ids: Collection[int]) -> set[int]:
     """The released ones among these items that have no number in the feed yet."""
     numbered = exists().where(FeedItemRow.feed == slug, FeedItemRow.item_id == ItemRow.id)

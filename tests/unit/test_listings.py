@@ -254,6 +254,12 @@ def test_a_selector_that_matches_nothing_is_named_with_what_is_found_without_it(
     assert "Bericht nummer 9" in caught.value.fix
 
 
+def test_after_a_redesign_selectors_of_parts_do_not_hide_what_is_found_without_any() -> None:
+    with pytest.raises(ReadError, match=r'matches item = "\.weg"') as caught:
+        read(f"<body>{NEWS}</body>", item=".weg", link=".kop")
+    assert "without any selector 3 items are found" in caught.value.fix
+
+
 def test_a_link_selector_that_matches_nothing_is_an_error_that_names_it() -> None:
     said = r'link = "\.kop" matches nothing in any of 3 blocks; without it "https://www.example.org/nieuws/bericht-9" is found'
     with pytest.raises(ReadError, match=said):
