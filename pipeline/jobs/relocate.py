@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from urllib.parse import urljoin
 
-from pipeline.collect.document import read_document
 from pipeline.collect.relocate import Memory, look_for, worth
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched
+from pipeline.jobs.apart_names import READ_DOCUMENT
 from pipeline.jobs.site import Outside
 from pipeline.models import CandidateItem, Offer, Order, Proposal, Reading, SourceKind, Whereabouts
 
@@ -108,7 +108,7 @@ class _Search:
             if offer.kind is SourceKind.PAGE:
                 return self.on_page(offer.url, fetched)
             arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(self._order, kind=offer.kind))
-            reading: Reading = self._outside.reading.call(read_document, *arguments, about=offer.url)
+            reading: Reading = self._outside.reading.call(READ_DOCUMENT, *arguments, about=offer.url)
         except (FetchError, ReadError) as error:
             return self._in_vain(offer.url, error.reason)
         found = shown_in(reading.candidates, self._remembered)
