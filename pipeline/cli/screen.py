@@ -251,8 +251,8 @@ def _sources(found: Status, judged: Judgement, paper: Paper, *, everything: bool
         asked = _asked(read, found)
         by_address = sorted(read, key=lambda one: one.url)
         return _Part("sources", entries + [_source(one, one in asked, paper) for one in by_address])
-    named = {one.key for one in judged.needs}
-    unwell = [one for one in read if one.state != SourceState.OK and f"source:{one.url}" not in named]
+    named = {one.key.partition(":")[2] for one in judged.needs if one.key.startswith(("source:", "flood:"))}
+    unwell = [one for one in read if one.state != SourceState.OK and one.url not in named]
     entries += [paper.wrapped(f"{one.url}: {one.reason or one.state}", hang="  ") for one in unwell]
     return _Part("sources", entries, more=' not well: "gazet status --all" shows them')
 

@@ -205,7 +205,8 @@ def _apply(
         rule = _rule(source, reached, reading)
         sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
-    spoken = (*reading.remarks, *reached.remarks, *articles.remarks(reading, told))
+    odd = (f"odd: {oddity}",) if oddity and not flood else ()
+    spoken = (*odd, *reading.remarks, *reached.remarks, *articles.remarks(reading, told))
     remarks = (*spoken, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
     problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
