@@ -143,9 +143,26 @@ def is_flood(new: Sequence[CandidateItem], found: int, past: Past, now: datetime
     stale = sum(one.published is None or one.published.at < known_by for one in new)
     if len(new) >= _FLOOD and stale * 2 > len(new):
         return f"{len(new)} of {found} items are new at once, {stale} of them older than the last reading or undated"
-    expected = _pace(past, now) * max((now - past.read_at) / timedelta(days=1), 1.0)
-    if len(new) > max(_BURST, _QUIET * expected):
-        return f"{len(new)} of {found} items are new at once, where about {max(expected, 1):.0f} would be usual"
+    return _burst(len(new), found, past, now)
+
+
+def is_burst(new: Sequence[CandidateItem], found: int, past: Past, now: datetime) -> str:
+    """The same for a source that is read in another way now, where what is older or undated is not mailed anyway.
+
+    A rebuilt site dates its archive by the day of the import: that looks like news.
+    """
+    if past.read_at is None:
+        return ""
+    since = past.read_at - timedelta(days=1)
+    fresh = sum(one.published is not None and one.published.at >= since for one in new)
+    return _burst(fresh, found, past, now)
+
+
+def _burst(new: int, found: int, past: Past, now: datetime) -> str:
+    """Many times the source's pace."""
+    expected = _pace(past, now) * max((now - (past.read_at or now)) / timedelta(days=1), 1.0)
+    if new > max(_BURST, _QUIET * expected):
+        return f"{new} of {found} items are new at once, where about {max(expected, 1):.0f} would be usual"
     return ""
 
 

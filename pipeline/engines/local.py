@@ -45,6 +45,7 @@ _COLLECTS = 32
 _COLLECTS_OF_ONE_HOST = 2
 _WAIT_FOR_COLLECTS = 60.0
 _LOOK_FOR_MORE_SECONDS = 5.0
+_UNSTORED_SECONDS = 600.0
 _TICK_SECONDS = 20
 _LAST_WORDS = 10.0
 _LOOK_UP_SECONDS = 0.5
@@ -107,6 +108,8 @@ class LocalEngine:
         self.progress = progress
         self._workers: Workers[Collected] = Workers(_COLLECTS, "collect", per_host=_COLLECTS_OF_ONE_HOST)
         self._collecting: dict[int, Future[Collected]] = {}
+        self._late: list[Future[Collected]] = []
+        self._unstored: dict[int, float] = {}
         self._beside: dict[str, threading.Thread] = {}
         self._pinged = -_BETWEEN_PINGS
         self._unkept = ""
@@ -186,11 +189,10 @@ class LocalEngine:
         return report
 
     def _take_edits(self) -> None:
-        """What is being collected ends under the settings it began with."""
-        if all(future.done() for future in self._collecting.values()):
-            before, self.site = self.site, self.reload(self.site, self.clock())
-            if self.site is not before:
-                self.say(lines.edited())
+        """What is being collected ends under the settings it began with, however long that takes."""
+        before, self.site = self.site, self.reload(self.site, self.clock())
+        if self.site is not before:
+            self.say(lines.edited())
 
     def _publish(self, slug: str, report: TickReport) -> None:
         published = self._guard(f"publish:{slug}", report.problems, lambda: publish_feed(self.site, slug, self.clock()))
@@ -213,8 +215,8 @@ class LocalEngine:
 
     def _collect(self, report: TickReport) -> None:
         """Collect what is due; a source that takes longer goes on beside the tick and is not begun a second time."""
-        begun = self._begin(report)
-        for result in self._finished(begun, report):
+        late, self._late = self._late, []
+        for result in self._finished([*late, *self._begin(report)], report):
             report.collected.append(result)
             self._say("" if result.problem else lines.collected(result))
 
@@ -223,8 +225,9 @@ class LocalEngine:
         now = self.clock()
         self._collecting = {source_id: future for source_id, future in self._collecting.items() if not future.done()}
         begun = []
-        for source in due.due_sources(self.site, now, without=self._collecting.keys()):
-            job = functools.partial(self._collect_one, source, now, report.problems)
+        resting = {source_id for source_id, until in self._unstored.items() if time.monotonic() < until}
+        for source in due.due_sources(self.site, now, without=self._collecting.keys() | resting):
+            job = functools.partial(self._collect_one, self.site, source, now, report.problems)
             self._collecting[source.id] = self._workers.submit(job, urlsplit(source.url).netloc)
             begun.append(self._collecting[source.id])
         return begun
@@ -240,10 +243,13 @@ class LocalEngine:
             if pending and time.monotonic() >= look:
                 more = self._begin(report)
                 begun, pending, look = [*begun, *more], pending | set(more), time.monotonic() + _LOOK_FOR_MORE_SECONDS
-        return [future.result() for future in begun if future.done()]
+        self._late = [future for future in begun if not future.done()]
+        return [future.result() for future in begun if future not in self._late]
 
-    def _collect_one(self, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
-        result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(self.site, source, now), mends=False)
+    def _collect_one(self, site: Site, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
+        result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(site, source, now), mends=False)
+        if result is None:  # the store does not know that it was asked, so it would be asked at every tick
+            self._unstored[source.id] = time.monotonic() + _UNSTORED_SECONDS
         return result or Collected(source.url, source.feeds, problem="it could not be collected")
 
     def _mail(self, problems: list[str]) -> None:

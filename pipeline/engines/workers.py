@@ -27,13 +27,15 @@ class Workers(Generic[T]):
         self._changed = threading.Condition()
         self._threads = 0
         self._idle = 0
+        self._queued = 0
 
     def submit(self, job: Callable[[], T], host: str) -> Future[T]:
         """The future result of the job; an exception of the job is raised by ``result()``."""
         future: Future[T] = Future()
         with self._changed:
             self._waiting.setdefault(host, deque()).append((future, job))
-            if not self._idle and self._threads < self._count:
+            self._queued += 1
+            if self._queued > self._idle and self._threads < self._count:  # idle ones that were woken are idle until they run
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
             self._changed.notify()
@@ -61,6 +63,7 @@ class Workers(Generic[T]):
             if not jobs:
                 del self._waiting[host]
             self._busy[host] += 1
+            self._queued -= 1
             return host, future, job
 
     def _free_host(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -36,6 +37,9 @@ from pipeline.store.sources import SourceRecord
 
 AT_ONCE = 10
 """Articles fetched in one collect, each after a breath (``spacing``); the others follow at the next ones."""
+_PATIENCE = 15.0
+"""Seconds after which no further article is begun, before the items are stored and after: a site may ask for long breaths
+(Crawl-delay), and what was found is to be in this hour's digest."""
 _ATTEMPTS = 3
 _PAUSE = timedelta(hours=1)
 _MEASURED = 5
@@ -49,20 +53,27 @@ def of_new(
 
     The items come back as ``_compared`` knows them.
     """
-    if not wanted.full_text and reading.parsed.kind is not SourceKind.SITEMAP:
+    if not are_fetched(wanted, reading):
         return reading, {}
     with site.store.read() as tx:
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
         known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
-    lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
+    lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
-    told = {one.keys[0]: fetch_article(site, wanted, order, one.url, one.summary, 0, now) for one in newest[:AT_ONCE]}
-    told |= {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
+    told, ends = {one.keys[0]: Outcome(WAITING) for one in newest}, time.monotonic() + _PATIENCE
+    for one in newest[:AT_ONCE]:
+        if time.monotonic() < ends:
+            told[one.keys[0]] = fetch_article(site, wanted, order, one.url, one.summary, 0, now)
     return _compared(site, source, reading, told) if told else (reading, told)
 
 
-def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
+def are_fetched(wanted: SourceSettings, reading: Reading) -> bool:
+    """Whether articles of this source are fetched at all."""
+    return wanted.full_text or reading.parsed.kind is SourceKind.SITEMAP
+
+
+def is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     """Always where the source gives no title, as a sitemap does."""
     return wanted.full_text or candidate.title == candidate.url
 
@@ -145,8 +156,10 @@ def catch_up(
         return []
     with site.store.read() as tx:
         waiting = stored.waiting(tx, source.id, now, AT_ONCE - fetched)
-    outcomes = []
+    outcomes, ends = [], time.monotonic() + _PATIENCE
     for one in waiting:
+        if time.monotonic() >= ends:
+            break
         outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
         outcomes.append((one.url, outcome))
         with site.store.write() as tx:

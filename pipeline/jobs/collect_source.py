@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,7 +12,7 @@ from pipeline.collect import polling, watch
 from pipeline.collect.polling import Move, PollHistory
 from pipeline.collect.watch import Glance, Past
 from pipeline.config import FeedSettings, SourceSettings
-from pipeline.errors import FetchError, GazetError, ReadError
+from pipeline.errors import FetchError, GazetError, ReadError, StoreError
 from pipeline.jobs import articles, identity
 from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
@@ -51,14 +51,24 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
         return _record_failure(site, source, error, now, wanted.every)
     told: dict[str, Outcome] = {}
     if reached.reading is None:
-        done = _keep(site, source, reached, now, wanted)
+        done = _stored(source, lambda: _keep(site, source, reached, now, wanted))
     else:
         reading, told = articles.of_new(site, source, wanted, order, reached.reading, now)
-        done = _apply(site, source, wanted, reached, reading, told, now)
+        done = _stored(source, lambda: _apply(site, source, wanted, reached, reading, told, now))
     late: list[tuple[str, Outcome]] = []
     if wanted.full_text or _is_sitemap(source, wanted, reached):
         late = articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
     return replace(done, remarks=(*done.remarks, *articles.given_up(late)))
+
+
+def _stored(source: SourceRecord, write: Callable[[], Collected]) -> Collected:
+    """Which source it was that could not be stored. Raises StoreError."""
+    try:
+        return write()
+    except StoreError as error:
+        named = StoreError(f"source {source.url}: what it brought could not be stored. {error.what}", fix=error.fix)
+        named.retryable = error.retryable
+        raise named from error
 
 
 def _is_sitemap(source: SourceRecord, wanted: SourceSettings, reached: Reached) -> bool:
@@ -140,7 +150,9 @@ def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: da
     """The source needs attention. A way that was found and leads nowhere any more is looked for anew from its own address."""
     status = getattr(error, "status", None) or 0
     reason = getattr(error, "reason", str(error))
-    astray = source.way_url not in ("", source.url) and (status == 410 or source.failures + 1 >= _GAVE_UP)
+    elsewhere_found = source.way is not None and source.way.url != source.url
+    changed = isinstance(error, ReadError) and source.way is not None  # it answers, and is not what it was
+    astray = (elsewhere_found and status == 410) or (source.way is not None and source.failures + 1 >= _GAVE_UP) or changed
     elsewhere = polling.settled_move(source.moved_to, source.moved_at, now) != ""
     gone = status == 410 and not astray and not elsewhere  # where it had moved to: its own address is asked once more
     history = PollHistory(every, source.failures + 1, status, getattr(error, "retry_after", None) or 0, source.url)
@@ -185,7 +197,7 @@ def _apply(
 ) -> Collected:
     """Write everything one collect found in one transaction: items, numbers, validators, state."""
     with site.store.write() as tx:
-        sources.lock(tx, source.id)
+        source = sources.locked(tx, source)
         past = _past(tx, source)
         neighbours = merges.has_neighbours(tx, source.id)
         plan = identity.compare(tx, source, reading.taken, now, neighbours=neighbours)
@@ -194,7 +206,7 @@ def _apply(
         status = ItemStatus.HELD if source.hold_next or flood else ItemStatus.RELEASED
         new = [articles.overlaid(one, told[one.keys[0]].content) if one.keys[0] in told else one for one in plan.new]
         added = list(zip(items.add_all(tx, source.id, source.url, new, status=status, now=now), new, strict=True))
-        stored_articles.add_all(tx, source.id, _outcomes(plan, added, told), now)
+        stored_articles.add_all(tx, source.id, _outcomes(wanted, reading, plan, added, told), now)
         identity.add_likenesses(tx, added, neighbours=neighbours)
         newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.
@@ -220,17 +232,37 @@ def _rule(source: SourceRecord, reached: Reached, reading: Reading) -> str:
     return f"{reading.parsed.rule}{where}"
 
 
-def _outcomes(plan: CollectPlan, added: Sequence[tuple[int, CandidateItem]], told: Mapping[str, Outcome]) -> dict[int, Outcome]:
-    ids = [item_id for item_id, _ in added]
-    return {item_id: told[one.keys[0]] for item_id, one in zip(ids, plan.new, strict=True) if one.keys[0] in told}
+def _outcomes(
+    wanted: SourceSettings,
+    reading: Reading,
+    plan: CollectPlan,
+    added: Sequence[tuple[int, CandidateItem]],
+    told: Mapping[str, Outcome],
+) -> dict[int, Outcome]:
+    """What became of each new item's article; what turned out to be new only when it was compared waits for its own."""
+    found = {}
+    for (item_id, _), one in zip(added, plan.new, strict=True):
+        if one.keys[0] in told:
+            found[item_id] = told[one.keys[0]]
+        elif one.url and articles.are_fetched(wanted, reading) and articles.is_wanted(one, wanted):
+            found[item_id] = Outcome(stored_articles.WAITING)
+    return found
 
 
 def _flood(
     source: SourceRecord, wanted: SourceSettings, reached: Reached, plan: CollectPlan, past: Past, found: int, now: datetime
 ) -> str:
-    """Why what is new is held, empty where it is not. A document that is read differently now shows other items by right."""
-    reread = reached.way is not None or reached.how != source.settings_hash
-    return watch.is_flood(plan.new, found, past, now) if wanted.guard and not reread else ""
+    """Why what is new is held, empty where it is not. A source that is read in another way shows other items by right."""
+    if not wanted.guard:
+        return ""
+    judge = watch.is_burst if _is_reread(source, reached) else watch.is_flood
+    return judge(plan.new, found, past, now)
+
+
+def _is_reread(source: SourceRecord, reached: Reached) -> bool:
+    """Whether a known source is read at another place than before; until it had a way, that was its own address."""
+    before = source.way_url or source.url
+    return source.collected_at is not None and reached.way is not None and reached.way.url != before
 
 
 def _flood_fix(source: SourceRecord) -> str:
@@ -242,8 +274,7 @@ def _flood_fix(source: SourceRecord) -> str:
 
 def _reread_since(source: SourceRecord, reached: Reached) -> datetime | None:
     """Where a known source is read in another way, only what is newer than its last reading is mailed; None: all is."""
-    reread = source.settings_hash and (reached.way is not None or reached.how != source.settings_hash)
-    return source.collected_at if reread else None
+    return source.collected_at if _is_reread(source, reached) else None
 
 
 def _poll(reading: Reading, reached: Reached, new: int, now: datetime, *, held: bool) -> PollRecord:

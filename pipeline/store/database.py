@@ -94,35 +94,40 @@ class Store:
     def write_together(self, value: T, write: Callable[[Tx, list[T]], None]) -> None:
         """Write ``value`` in one transaction with whatever other threads hand in for the same ``write`` meanwhile.
 
-        Returns when it is committed. Raises StoreError, for every one of them. For small facts that many threads learn at
-        once: a commit costs the same for one as for thirty.
+        Returns when it is committed. Where they cannot be written together each is written alone. Raises StoreError for this
+        one. For small facts that many threads learn at once: a commit costs the same for one as for thirty.
         """
         with self._gathering:
             batch = self._batches.setdefault(write, _Batch())
             batch.values.append(value)
             first = len(batch.values) == 1
-        if first:
-            self._write_batch(batch, write)
-        else:
+        if not first:
             batch.done.wait()
-        if batch.error is not None:
-            raise batch.error
+        elif self._write_batch(batch, write):
+            return
+        if batch.failed:
+            with self.write() as tx:
+                write(tx, [value])
 
-    def _write_batch(self, batch: _Batch, write: Callable[[Tx, list[Any]], None]) -> None:
-        """The first one of a batch writes it, once it is its turn to write; until then others join."""
+    def _write_batch(self, batch: _Batch, write: Callable[[Tx, list[Any]], None]) -> bool:
+        """The first one of a batch writes it, once it is its turn to write; until then others join. Whether it did."""
         try:
             with self.write() as tx:
-                with self._gathering:
-                    del self._batches[write]
+                self._end_gathering(batch)
                 write(tx, batch.values)
-        except BaseException as error:
-            with self._gathering:
-                self._batches = {key: one for key, one in self._batches.items() if one is not batch}
-            batch.error = error if isinstance(error, StoreError) else StoreError(f"Nothing was written: {error!r}.")
-            if not isinstance(error, Exception):
-                raise
+        except StoreError:
+            batch.failed = True
+        except BaseException:
+            batch.failed = True
+            raise
         finally:
+            self._end_gathering(batch)
             batch.done.set()
+        return not batch.failed
+
+    def _end_gathering(self, batch: _Batch) -> None:
+        with self._gathering:
+            self._batches = {key: one for key, one in self._batches.items() if one is not batch}
 
     def close(self) -> None:
         """Give back all connections."""
@@ -135,7 +140,7 @@ class _Batch:
     def __init__(self) -> None:
         self.values: list[Any] = []
         self.done = threading.Event()
-        self.error: StoreError | None = None
+        self.failed = False
 
 
 def as_store_error(error: DBAPIError, where: str) -> StoreError:

@@ -40,6 +40,7 @@ class SourceRecord:
     way_kind: str
     way_url: str
     way_reason: str
+    way_at: datetime | None
     given_by: str
     moved_to: str
     moved_at: datetime | None
@@ -53,8 +54,8 @@ class SourceRecord:
 
     @property
     def way(self) -> Way | None:
-        """How ``kind = "auto"`` found that it is best read, None before that."""
-        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url else None
+        """How it was found that it is best read, None where that is to be looked for."""
+        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url and self.way_at else None
 
 
 _COLUMNS = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields__ if name not in ("feeds", "new_feeds")]
@@ -199,9 +200,9 @@ def ask_by(tx: Tx, source_id: int, moment: datetime) -> None:
 def forget_way(tx: Tx, source_id: int) -> None:
     """The next collect looks for a way again, with a whole document.
 
-    ``settings_hash`` stays: what has been read before makes that a source that is read in another way, and no new one.
+    What it was stays beside ``way_at`` NULL: another one then makes that a source that is read in another way, and no new one.
     """
-    _set(tx, source_id, way_kind="", way_url="", way_reason="", way_at=None, etag="", last_modified="", body_hash="")
+    _set(tx, source_id, way_at=None, etag="", last_modified="", body_hash="")
 
 
 def _set(tx: Tx, source_id: int, **values: Any) -> None:
@@ -209,12 +210,19 @@ def _set(tx: Tx, source_id: int, **values: Any) -> None:
 
 
 def lock(tx: Tx, source_id: int) -> None:
-    """Two processes that collect the same source write one after the other, and the second knows what the first found.
+    """Two processes that write what belongs to a source do so one after the other."""
+    tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
 
-    On SQLite there is one writer anyway.
+
+def locked(tx: Tx, source: SourceRecord) -> SourceRecord:
+    """The source as it is under its lock: the second of two processes that collect it knows what the first found.
+
+    On SQLite one process at a time runs jobs, so it is as it was.
     """
-    if tx.dialect.name != "sqlite":
-        tx.execute(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update())
+    if tx.dialect.name == "sqlite":
+        return source
+    row = tx.execute(select(*_COLUMNS).where(SourceRow.id == source.id).with_for_update()).one()
+    return _record(row, _readers(tx).get(source.id, {}))
 
 
 def mark_collected(tx: Tx, source: SourceRecord, now: datetime) -> None:

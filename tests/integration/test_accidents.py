@@ -345,7 +345,7 @@ def test_settings_that_break_while_it_runs_leave_the_old_ones_in_force(world: Wo
         said = run.wait_for("were edited and not taken")["message"]
         assert "feeds/po.toml" in said
         assert "What ran before goes on" in said
-        one_line(gazet("status", site=world.folder), "feeds/po.toml", "line 7", code=2)
+        one_line(gazet("status", site=world.folder), "feeds/po.toml", "line 8", code=2)
         path.write_text(
             good.replace('every = "1m"', 'every = "30m"').replace('title = "Samen Opleiden: nieuws"', 'title = "Anders"')
         )

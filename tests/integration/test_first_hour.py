@@ -344,13 +344,13 @@ def a_kill_in_the_middle_of_sending(operator: Operator, page: NewsPage) -> None:
 def upgrades(operator: Operator) -> None:
     """The store of the previous version is not touched until the operator says so, and then copied first."""
     older(operator.folder)
-    refused = operator.types("run", "--once", code=1)
+    refused = operator.types("run", "--once", code=2)
     assert len(refused.faults) == 1
     assert '"gazet migrate", which copies it first' in refused.err
     done = operator.types("migrate").out
     assert "0001 → 0003" in done
     assert "the way back" in done
-    assert list(operator.folder.glob("var/backups/before-0002-*.db"))
+    assert list(operator.folder.glob("var/backups/before-0003-*.db"))
     with operator.runs() as run:
         answers(operator, run)
     assert operator.types("run", "--once").out == ""

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.models import Attachment, Confidence, Image, ItemStatus, Merge, Precision, ReadDate
 from pipeline.store import Store, feeds, items, merges, numbers, versions
+from pipeline.store import sources as stored_sources
 from pipeline.store.record import Numbered, newest_facts
 from tests.store.builders import NOW, SOURCE, add_feed, add_items, candidate
 
@@ -21,7 +22,7 @@ def sources(store: Store) -> tuple[int, int]:
     """Two sources of the feed ``po``."""
     with store.write() as tx:
         feeds.name_in_settings(tx, {"po": (SOURCE, OTHER)})
-        by_url = {one.url: one.id for one in feeds.sources(tx, "po")}
+        by_url = {one.url: one.id for one in stored_sources.sources(tx, "po")}
         return by_url[SOURCE], by_url[OTHER]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.collect.watch import Glance, Past, is_flood, judge, silence
+from pipeline.collect.watch import Glance, Past, is_burst, is_flood, judge, silence
 from pipeline.models import CandidateItem, Precision, ReadDate
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -120,3 +120,10 @@ def test_a_first_reading_is_no_flood_and_what_came_during_a_long_absence_is_none
     away = NOW - timedelta(days=30)
     since = [item(n, NOW - timedelta(days=n)) for n in range(25)]
     assert flood(since, 25, read_at=away) == ""
+
+
+def test_a_rebuilt_site_that_dates_its_archive_by_the_import_is_a_burst_also_in_another_way() -> None:
+    past = Past(arrivals=DAILY, read_at=YESTERDAY)
+    assert is_burst(items(60), 60, past, NOW) == "60 of 60 items are new at once, where about 1 would be usual"
+    assert is_burst(items(60, None), 60, past, NOW) == "", "undated ones are not mailed there anyway"
+    assert is_burst(items(5), 60, past, NOW) == ""

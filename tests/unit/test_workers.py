@@ -1,0 +1,39 @@
+"""A job that hangs holds up nothing but itself, also when many come at once."""
+
+from __future__ import annotations
+
+import threading
+
+from pipeline.engines.workers import Workers
+
+
+def test_a_burst_beside_a_job_that_hangs_is_not_left_to_one_thread() -> None:
+    workers: Workers[str] = Workers(32, "test", per_host=2)
+    assert workers.submit(lambda: "first", "a").result(5) == "first"
+    hangs = threading.Event()
+    stuck = workers.submit(lambda: str(hangs.wait(30)), "slow")
+    others = [workers.submit(lambda: "done", f"host{number}") for number in range(10)]
+    assert [other.result(10) for other in others] == ["done"] * 10
+    assert not stuck.done()
+    hangs.set()
+    assert stuck.result(10) == "True"
+
+
+def test_a_host_is_asked_by_two_at_a_time_and_the_third_waits_for_one_of_them() -> None:
+    workers: Workers[int] = Workers(32, "test", per_host=2)
+    gate, running, most, lock = threading.Event(), 0, 0, threading.Lock()
+
+    def job() -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        gate.wait(10)
+        with lock:
+            running -= 1
+        return most
+
+    futures = [workers.submit(job, "one") for _ in range(6)]
+    assert workers.submit(lambda: 0, "other").result(10) == 0, "another host does not wait"
+    gate.set()
+    assert [future.result(10) for future in futures] == [2] * 6
