@@ -369,7 +369,7 @@ def the_disk_is_lost_and_the_backup_put_back(operator: Operator, backup: Path) -
     """The record beside the database tells the old store what it missed; nothing begins by itself."""
     for path in operator.folder.glob("var/gazet.db*"):
         path.unlink()
-    assert "restore the store" in operator.types("run", "--once", code=1).err
+    assert "restore the store" in operator.types("run", "--once", code=2).err
     told = operator.types("restore", backup).out
     assert "1 edition sent since" in told
     assert "1 subscription ended" in told
