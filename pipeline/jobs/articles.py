@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline.collect.decide import every_key
+from pipeline.collect.decide import every_key, is_apart
 from pipeline.collect.likeness import unlike
 from pipeline.collect.normalise import url_key
 from pipeline.config import SourceSettings
@@ -55,11 +55,16 @@ def of_new(
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
         known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
-    lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and _is_wanted(one, wanted)]
+    lacking = [one for one in reading.taken if one.url and not _is_known(one, known) and _is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told = {one.keys[0]: fetch_article(site, wanted, order, one.url, one.summary, 0, now) for one in newest[:AT_ONCE]}
     told |= {one.keys[0]: Outcome(WAITING) for one in newest[AT_ONCE:]}
     return _compared(site, source, reading, told) if told else (reading, told)
+
+
+def _is_known(candidate: CandidateItem, known: Mapping[str, KnownItem]) -> bool:
+    found = [known[key] for key in candidate.keys if key in known]
+    return any(not item.elsewhere or not is_apart(candidate, item) for item in found)
 
 
 def _is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
