@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from pipeline.collect.likeness import unlike
 from pipeline.collect.normalise import exact_key, former_hash, url_key
@@ -76,12 +77,32 @@ def _by_key(candidate: CandidateItem, known: Known, remarks: list[str]) -> _Matc
     return _Match(item, _reason(candidate, key, known))
 
 
+def is_apart(candidate: CandidateItem, item: KnownItem) -> bool:
+    """Whether it tells another story than another source's item that has its key. A title that is no more than the address
+    says nothing.
+    """
+    return candidate.title != candidate.url and unlike(candidate.title, candidate.summary, item.title, item.summary)
+
+
+def is_owner(candidate: CandidateItem, source_url: str, item_url: str, other_source: str) -> bool:
+    """Whether the address that an entry shares with another source's item lies on its own source's host, and not on the other's."""
+    if candidate.title == candidate.url or url_key(candidate.url) != url_key(item_url):
+        return False
+    return _host(candidate.url) == _host(source_url) != _host(other_source)
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
 def _reads_alike(candidate: CandidateItem, item: KnownItem) -> bool:
     return candidate.title == item.title and bool(item.url) and url_key(candidate.url) == url_key(item.url)
 
 
 def _other_story(candidate: CandidateItem, key: str, item: KnownItem, known: Known) -> bool:
     """Whether the key has been given to another story: another address, another title, another text."""
+    if item.elsewhere:
+        return is_apart(candidate, item)
     if item.theirs or not candidate.url or not item.url or exact_key(candidate.url) == exact_key(item.url):
         return False
     guid = key.startswith("guid:")
@@ -166,7 +187,7 @@ def _in_place(place: int, found: Sequence[KnownItem | None]) -> bool:
 def _apart(candidate: CandidateItem, known: Known) -> CandidateItem:
     """A new item whose address, in another spelling, is that of another story keeps its own spelling as its address."""
     address = candidate.keys[-1]
-    if address in known and candidate.former_keys and address.startswith("url:"):
+    if address in known and not known[address].elsewhere and candidate.former_keys and address.startswith("url:"):
         return replace(candidate, keys=(*candidate.keys[:-1], *candidate.former_keys), former_keys=())
     return candidate
 

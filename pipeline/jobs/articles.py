@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline.collect.decide import every_key
+from pipeline.collect.decide import every_key, is_apart
 from pipeline.collect.likeness import unlike
 from pipeline.collect.normalise import url_key
 from pipeline.config import SourceSettings
@@ -59,7 +59,7 @@ def of_new(
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
         known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
-    lacking = [one for one in reading.taken if one.url and known.keys().isdisjoint(one.keys) and is_wanted(one, wanted)]
+    lacking = [one for one in reading.taken if one.url and not _is_known(one, known) and is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told, ends = {one.keys[0]: Outcome(WAITING) for one in newest}, time.monotonic() + _PATIENCE
     for one in newest[:AT_ONCE]:
@@ -71,6 +71,11 @@ def of_new(
 def are_fetched(wanted: SourceSettings, reading: Reading) -> bool:
     """Whether articles of this source are fetched at all."""
     return wanted.full_text or reading.parsed.kind is SourceKind.SITEMAP
+
+
+def _is_known(candidate: CandidateItem, known: Mapping[str, KnownItem]) -> bool:
+    found = [known[key] for key in candidate.keys if key in known]
+    return any(not item.elsewhere or not is_apart(candidate, item) for item in found)
 
 
 def is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pipeline.collect import likeness
-from pipeline.collect.decide import decide, every_key
+from pipeline.collect.decide import decide, every_key, is_owner
 from pipeline.collect.restless import LOOK_BACK, Verdict, judge
 from pipeline.jobs.articles import overlaid
 from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
@@ -40,7 +40,16 @@ def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], n
     items.forget_keys(tx, source.id, plan.taken)
     _remember(tx, source, plan, own)
     merges.note(tx, source.id, plan.merges, now)
-    return plan
+    return replace(plan, remarks=(*plan.remarks, *_shared(tx, source, plan, own)))
+
+
+def _shared(tx: Tx, source: SourceRecord, plan: CollectPlan, own: Mapping[str, KnownItem]) -> tuple[str, ...]:
+    """How many entries were taken for other sources' items, which is told once."""
+    merged = {one.item_id for one in plan.merges} - {item.item_id for item in own.values()}
+    count = len(items.of_living_sources(tx, source.id, merged)) if merged else 0
+    if not count:
+        return ()
+    return (f"{count} {'is the same story' if count == 1 else 'are the same stories'} as other sources of the feed have",)
 
 
 def _is_doubtful(candidate: CandidateItem, own: Mapping[str, KnownItem]) -> bool:
@@ -60,15 +69,16 @@ def _remember(tx: Tx, source: SourceRecord, plan: CollectPlan, own: Mapping[str,
 
 
 def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> tuple[int, tuple[str, ...]]:
-    """Write what reads differently now, but for items whose text is another living source's.
+    """Write what reads differently now, but for items whose text is another living source's and whose address is not this one's.
 
     Returns how many were updated, and remarks on those whose text moves by itself.
     """
     changed = {update.item_id: update.candidate for update in plan.updates if update.changed}
     if not changed:
         return 0, ()
-    for item_id in items.of_living_sources(tx, source.id, changed):
-        del changed[item_id]
+    for item_id, (url, other) in items.of_living_sources(tx, source.id, changed).items():
+        if not is_owner(changed[item_id], source.url, url, other):
+            del changed[item_id]
     told = articles.contents(tx, changed)
     changed = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
     stored, past = versions.present(tx, changed), versions.since(tx, changed, now - LOOK_BACK)

@@ -34,6 +34,7 @@ from pipeline.store.schema import (
     FeedSourceRow,
     ItemOriginRow,
     ItemRow,
+    SourceRow,
     SubscriptionRow,
 )
 
@@ -75,20 +76,26 @@ def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, Kn
     """The items that other sources of this source's feeds have brought under any of these keys.
 
     An address is the same story wherever it is found. A guid is only compared with those of sources that have left the
-    settings: an edited source URL makes nothing new, and two living sources may both number their entries from 1.
+    settings: an edited source URL makes nothing new, and two living sources may both number their entries from 1. Of living
+    sources only what is released: what is held or dropped there is no reason to hide it here.
     """
     pair = aliased(FeedSourceRow)
     beside = select(FeedSourceRow.source_id).join(pair, pair.feed == FeedSourceRow.feed).where(pair.source_id == source_id)
     left = beside.where(~FeedSourceRow.active)
-    fits = or_(and_(ItemOriginRow.key.startswith("url:"), ItemOriginRow.source_id.in_(beside)), ItemOriginRow.source_id.in_(left))
+    shown = and_(ItemOriginRow.key.startswith("url:"), ItemRow.status == ItemStatus.RELEASED)
+    fits = or_(and_(shown, ItemOriginRow.source_id.in_(beside)), ItemOriginRow.source_id.in_(left))
     return _known(tx, source_id, and_(fits, ItemOriginRow.source_id != source_id), keys, elsewhere=True)
 
 
-def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> set[int]:
-    """Those of the items whose text is another source's that is still read: this one must not change it back and forth."""
+def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Those of the items whose text is another source's that is still read, with their address and that source's.
+
+    This source must not change them back and forth.
+    """
     living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
-    query = select(ItemRow.id).where(ItemRow.source_id != source_id, ItemRow.source_id.in_(living))
-    return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+    query = select(ItemRow.id, ItemRow.url, SourceRow.url.label("source")).join(SourceRow, SourceRow.id == ItemRow.source_id)
+    query = query.where(ItemRow.source_id != source_id, ItemRow.source_id.in_(living))
+    return {row.id: (row.url, row.source) for part in parts(item_ids) for row in tx.execute(query.where(ItemRow.id.in_(part)))}
 
 
 def newest_of(tx: Tx, source_id: int, limit: int) -> list[tuple[str, str]]:

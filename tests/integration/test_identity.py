@@ -83,7 +83,13 @@ class Sources:
     """A world whose feed ``po`` reads one or more RSS feeds, whose entries a test changes between collects."""
 
     def __init__(
-        self, folder: Path, web: WebServer, migrated: Path, paths: tuple[str, ...] = ("/feed.xml",), digest: str = ""
+        self,
+        folder: Path,
+        web: WebServer,
+        migrated: Path,
+        paths: tuple[str, ...] = ("/feed.xml",),
+        digest: str = "",
+        other_host: str = "127.0.0.1",
     ) -> None:
         (folder / "var").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(migrated, folder / "var/gazet.db")
@@ -93,7 +99,9 @@ class Sources:
         self.paths = paths
         self.now = START
         text = (folder / "feeds/po.toml").read_text(encoding="utf-8")
-        more = "".join(f'[[source]]\nurl = "{web.url(path)}"\nevery = "1m"\n' for path in paths[1:])
+        more = "".join(
+            f'[[source]]\nurl = "{web.url(path).replace("127.0.0.1", other_host)}"\nevery = "1m"\n' for path in paths[1:]
+        )
         (folder / "feeds/po.toml").write_text(text.replace("[digest]", more + "[digest]"), encoding="utf-8")
         take_settings(self.world.site, self.now)
 
@@ -323,6 +331,61 @@ def test_one_address_in_two_sources_is_one_item(two: Sources) -> None:
     two.collect([PRESS], [replace(PRESS, guid="elders", url=PRESS.url + "?utm_source=b", title="Kort")])
     assert two.titles == [PRESS.title]
     assert two.reasons() == ["the same address at another source"]
+
+
+SPAM = Entry("a-5", "http://localhost/n/99", "Goedkope pillen kopen", "Bestel vandaag nog zonder recept, gratis bezorgd.", PRESS.at)
+SCHOOL = Entry("b-5", SPAM.url, "Minister opent nieuwe school", TEXTS[3], PRESS.at)
+
+
+def test_another_story_under_an_address_of_another_source_hides_nothing(two: Sources) -> None:
+    for _ in range(3):
+        two.collect([SPAM], [SCHOOL])
+        assert [(shown.item.title, shown.item.url, shown.mailed) for shown in two.shown] == [
+            (SPAM.title, SPAM.url, True),
+            (SCHOOL.title, SPAM.url, True),
+        ]
+    assert two.reasons() == []
+
+
+@pytest.mark.parametrize("status", [ItemStatus.HELD, ItemStatus.DISCARDED, ItemStatus.WITHDRAWN])
+def test_what_is_held_or_dropped_of_one_source_hides_no_other_source_s_news(two: Sources, status: ItemStatus) -> None:
+    two.collect([replace(SCHOOL, guid="a-5")], [])
+    [first] = two.shown
+    if status is ItemStatus.WITHDRAWN:
+        operate.discard(two.world.site, first.item.id, two.now)
+    else:
+        operate.hold(two.world.site, first.item.id, two.now)
+    if status is ItemStatus.DISCARDED:
+        operate.discard(two.world.site, first.item.id, two.now)
+    with two.world.site.store.read() as tx:
+        assert items.status_of(tx, first.item.id) is status
+    for new in (1, 0):
+        assert [done.new for done in two.collect([replace(SCHOOL, guid="a-5")], [SCHOOL])] == [0, new]
+        assert two.titles == [SCHOOL.title]
+        assert two.shown[0].item.id != first.item.id
+
+
+def test_an_address_on_a_source_s_own_host_shows_that_source_s_text(tmp_path: Path, web: WebServer, migrated_file: Path) -> None:
+    sources = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml"), other_host="localhost")
+    told = replace(SCHOOL, guid="a-5", title="School geopend door minister: klik hier", text=TEXTS[3] + " Klik hier voor meer.")
+    sources.collect([told], [])
+    [first] = sources.shown
+    done = sources.collect([told], [SCHOOL])
+    assert "1 is the same story as other sources of the feed have" in done[1].remarks
+    for title in ("Klik hier: school door minister geopend", "Nog een titel over de school"):
+        assert [(shown.seq, shown.item.id, shown.item.title) for shown in sources.shown] == [
+            (first.seq, first.item.id, SCHOOL.title)
+        ]
+        done = sources.collect([replace(told, title=title)], [SCHOOL])
+        assert [(one.new, one.updated, one.remarks) for one in done] == [(0, 0, ())] * 2
+    sources.world.close()
+
+
+def test_stories_that_other_sources_have_are_told_in_one_line(two: Sources) -> None:
+    first = [PRESS, entry(1)]
+    done = two.collect(first, [EDITED, replace(entry(1), guid="elders")])
+    assert "2 are the same stories as other sources of the feed have" in done[1].remarks
+    assert not any("same stor" in line for one in two.collect(first, [EDITED]) for line in one.remarks)
 
 
 def test_one_story_in_two_sources_is_one_item_and_is_mailed_once(two: Sources) -> None:
