@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from pipeline.http.urls import Target, next_hop, same_server, target_of
 _MAX_HOPS = 5
 _PERMANENT = (301, 308)
 _REDIRECTS = (*_PERMANENT, 302, 303, 307)
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+_MANY_READS = 100_000
+_LEAST_AVERAGE = 64
+"""Bytes for each read, once they are many: crumbs of a few bytes cost the processor more than any news is worth."""
 _HEAD_UNKNOWN = (400, 403, 405, 406, 500, 501)
 
 Permit = Callable[[str], object]
@@ -217,7 +222,10 @@ class Fetcher:
             raise refusal(wish.url, status, headers)
         if wish.more:  # only the head is of interest
             return _Answer(target, status, headers)
-        return _Answer(target, status, headers, body=b"".join(self._body(wish, response, headers)))
+        body = bytearray()  # a list of pieces would keep an object for each, and they can be of two bytes
+        for piece in self._body(wish, response, headers):
+            body += piece
+        return _Answer(target, status, headers, body=bytes(body))
 
     def _body(self, wish: _Wish, response: Response, headers: Mapping[str, str]) -> Iterator[bytes]:
         """The decompressed body; both what is sent and what it unpacks to are held to the size limit."""
@@ -265,9 +273,14 @@ def from_settings(settings: Settings) -> Fetcher:
 
 
 def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[bytes]:
-    """The body as sent, without its chunking. Raises FetchError where it ends before its announced length."""
+    """The body as sent, without its chunking. Raises FetchError where it ends too early, or comes in too many crumbs."""
+    reads, sent = 0, 0
     try:
         while chunk := response.raw.read1(CHUNK, decode_content=False):
+            reads, sent = reads + 1, sent + len(chunk)
+            if reads > _MANY_READS and sent < reads * _LEAST_AVERAGE:
+                what = f"is sent in more than {_MANY_READS:,} pieces of {sent / reads:.0f} bytes each"
+                raise FetchError(asked, what, status=200, retryable=False, fix="Tell the site.")
             yield chunk
     except HTTPError as error:
         found = cause(error)
@@ -279,11 +292,15 @@ def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[b
 
 
 def _headers(response: Response) -> dict[str, str]:
-    """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5)."""
+    """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5).
+
+    One with a control character in it is dropped, as that section allows: it can neither be stored nor sent back.
+    """
     found: dict[str, str] = {}
     for name, value in response.raw.headers.items():
         key, line = name.lower(), " ".join(part.strip(" \t") for part in value.replace("\r", "\n").split("\n")).strip(" \t")
-        found[key] = f"{found[key]}, {line}" if key in found else line
+        if not _CONTROL.search(line):
+            found[key] = f"{found[key]}, {line}" if key in found else line
     return found
 
 
