@@ -124,17 +124,19 @@ class FetchError(GazetError):
 
 
 class AddressRefusedError(FetchError):
-    """The host resolves to a private address that ``[collect] allow`` does not name."""
+    """The host resolves to a private address that ``[collect] allow`` does not name, or that this source may not lead to.
 
-    def __init__(self, url: str, host: str, address: str) -> None:
+    ``led``: it is not the address that was asked for, so a stranger may have chosen it, and nobody is told to open it.
+    """
+
+    def __init__(self, url: str, host: str, address: str, *, led: bool = False) -> None:
         self.host = host
         self.address = address
-        super().__init__(
-            url,
-            f"{host} is at the private address {address}",
-            retryable=False,
-            fix=f'If that is intended, add "{host}" to allow under [collect] in gazet.toml.',
-        )
+        self.led = led
+        fix = f'If that is intended, add "{host}" to allow under [collect] in gazet.toml.'
+        if led:
+            fix = "It redirects to a private address: tell the site, or give the address it should lead to."
+        super().__init__(url, f"{host} is at the private address {address}", retryable=False, fix=fix)
 
 
 class ReadError(GazetError):

@@ -85,7 +85,10 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough."""
+    """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough.
+
+    ``source``: on whose behalf, if not ``url``'s own.
+    """
 
     url: str
     accept: Accept
@@ -95,6 +98,7 @@ class _Wish:
     permit: Permit | None = None
     method: str = "GET"
     more: Mapping[str, str] | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,15 @@ class Fetcher:
         deltas: bool = False,
         first: int = 0,
         permit: Permit | None = None,
+        source: str = "",
     ) -> Fetched:
         """GET ``url``, conditionally if validators are given (RFC 9110 section 13.1), following redirects.
 
         ``given_by``: the address that gave them, if not ``url``; ``deltas``: a conditional request says that only what is new
         in the feed would do (RFC 3229 ``feed``). ``first``: the body is cut there instead of refused. ``permit(address)`` is
         called before each hop and raises FetchError where it may not be asked for (``Robots.check``).
+        ``source``: the address in the settings that led to ``url``, if it is another: only a source at an allowed private
+        address may lead to one.
 
         Raises AddressRefusedError for a private address at any hop and FetchError for every other answer than a whole
         200, or a 304 or 226 to a conditional request, within the time and size limits.
@@ -151,24 +158,24 @@ class Fetcher:
         validators = {name: value for name, value in asked.items() if value and _sendable(value)}
         if validators and deltas:
             validators["A-IM"] = "feed"
-        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit))
+        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit, source=source))
         headers = answer.headers
         found = headers.get("etag", ""), headers.get("last-modified", "")
         return Fetched(url, answer.target.url, answer.status, headers, answer.body, *found, moved_to)
 
-    def measure(self, url: str, *, permit: Permit | None = None) -> Measured:
+    def measure(self, url: str, *, permit: Permit | None = None, source: str = "") -> Measured:
         """Type and length of a file, from its head alone: HEAD, and where a server knows no HEAD, GET of its first byte.
 
         Raises FetchError as ``fetch`` does. Nothing of the file but what came with the head is read.
         """
-        wish = _Wish(url, Accept.ANY, {}, url, 0, permit, "HEAD", {"Accept-Encoding": "identity"})
+        wish = _Wish(url, Accept.ANY, {}, url, 0, permit, "HEAD", {"Accept-Encoding": "identity"}, source)
         try:
             answer, _ = self._follow(wish)
         except FetchError as error:
             if error.status not in _HEAD_UNKNOWN:
                 raise
             one = {"Accept-Encoding": "identity", "Range": "bytes=0-0"}
-            answer, _ = self._follow(_Wish(url, Accept.ANY, {}, url, 1, permit, "GET", one))
+            answer, _ = self._follow(_Wish(url, Accept.ANY, {}, url, 1, permit, "GET", one, source))
         return _measured(answer)
 
     def _follow(self, wish: _Wish) -> tuple[_Answer, str]:
@@ -189,8 +196,7 @@ class Fetcher:
         target = target_of(wish.url, url)
         with ExitStack() as turn:
             with deadline.paused():
-                if wish.permit is not None:
-                    wish.permit(target.url)
+                self._permit(wish, target)
                 if self.gate is not None:
                     turn.enter_context(self.gate.turn(target.url))
             try:
@@ -200,12 +206,22 @@ class Fetcher:
             except (OSError, HTTPException) as error:
                 raise deadline.explain(wish.url) or FetchError(wish.url, reason(error)) from error
 
+    def _permit(self, wish: _Wish, target: Target) -> None:
+        """What is asked about an address is asked of its host, so that host must be one that may be reached."""
+        if wish.permit is None:
+            return
+        source = target_of(wish.url, wish.source or wish.url)
+        if (target.host, target.port) != (source.host, source.port):
+            self._guard.addresses(wish.url, target, self._seconds, source)
+        wish.permit(target.url)
+
     def _ask(self, wish: _Wish, target: Target, deadline: Deadline) -> _Answer:
         # Validators are words between us and one server; another one neither gave them nor may judge by them.
         validators = wish.validators if wish.validators and same_server(wish.given_by, target.url) else {}
         headers = {"User-Agent": self._user_agent, "Accept": wish.accept, "Accept-Encoding": "gzip, br"}
         headers |= {**(wish.more or {}), **validators}
-        addresses = self._guard.addresses(wish.url, target.host, target.port, deadline.remaining())
+        source = target_of(wish.url, wish.source or wish.url)
+        addresses = self._guard.addresses(wish.url, target, deadline.remaining(), source)
         allowance = Allowance(addresses, deadline)
         with ask(wish.method, target, headers, allowance) as response:
             allowance.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
