@@ -278,3 +278,12 @@ def test_an_article_made_to_hurt_leaves_the_teaser_and_the_other_articles(world:
     assert long == {one.title for one in room.stories if one is not bad}
     world.run(moment(AT) + timedelta(hours=1))
     assert len(web.requested(bad.path)) <= 6
+
+
+@pytest.mark.parametrize("kind", ["auto", "feed", "page", "sitemap", "wordpress"])
+def test_a_list_of_feeds_is_said_to_be_one_to_import(world: World, kind: str) -> None:
+    listed = '<?xml version="1.0"?><opml version="2.0"><body><outline type="rss" xmlUrl="https://a.example/rss"/></body></opml>'
+    world.write_feed(url=world.web.url("/feeds.opml"), source=f'kind = "{kind}"')
+    world.web.serve("/feeds.opml", listed, content_type=XML)
+    [done] = world.run(AT).collected
+    assert '"gazet opml import FILE"' in done.problem
