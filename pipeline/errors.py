@@ -88,10 +88,21 @@ class UnfitStoreError(StoreError):
     exit_code = 2
 
 
+_LONGEST_REASON = 500
+_LONGEST_FIX = 9000  # it may name an address
+
+
+def _line(text: str, most: int) -> str:
+    """What may hold a stranger's words, as one line that can be printed and stored."""
+    shown = "".join(char if char.isprintable() else " " for char in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 class FetchError(GazetError):
     """A request that brought nothing usable.
 
-    ``status`` is the HTTP status, None where no answer came; ``retry_after`` seconds as asked by the server.
+    ``reason`` is one printable line of at most 500 characters; ``status`` the HTTP status, None where no answer came;
+    ``retry_after`` seconds as asked by the server.
     """
 
     def __init__(
@@ -105,34 +116,39 @@ class FetchError(GazetError):
         fix: str = "",
     ) -> None:
         self.url = url
-        self.reason = reason
+        self.reason = _line(reason, _LONGEST_REASON)
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
-        super().__init__(f"{url}: {reason}", fix=fix)
+        super().__init__(f"{_line(url, _LONGEST_FIX)}: {self.reason}", fix=_line(fix, _LONGEST_FIX))
 
 
 class AddressRefusedError(FetchError):
-    """The host resolves to a private address that ``[collect] allow`` does not name."""
+    """The host resolves to a private address that ``[collect] allow`` does not name, or that this source may not lead to.
 
-    def __init__(self, url: str, host: str, address: str) -> None:
+    ``led``: it is not the address that was asked for, so a stranger may have chosen it, and nobody is told to open it.
+    """
+
+    def __init__(self, url: str, host: str, address: str, *, led: bool = False) -> None:
         self.host = host
         self.address = address
-        super().__init__(
-            url,
-            f"{host} is at the private address {address}",
-            retryable=False,
-            fix=f'If that is intended, add "{host}" to allow under [collect] in gazet.toml.',
-        )
+        self.led = led
+        fix = f'If that is intended, add "{host}" to allow under [collect] in gazet.toml.'
+        if led:
+            fix = "It redirects to a private address: tell the site, or give the address it should lead to."
+        super().__init__(url, f"{host} is at the private address {address}", retryable=False, fix=fix)
 
 
 class ReadError(GazetError):
-    """A document without readable news: not a feed, no listing found, selectors that match nothing."""
+    """A document without readable news: not a feed, no listing found, selectors that match nothing.
+
+    ``reason`` is one printable line of at most 500 characters.
+    """
 
     def __init__(self, url: str, reason: str, *, fix: str = "") -> None:
         self.url = url
-        self.reason = reason
-        super().__init__(f"{url}: {reason}", fix=fix)
+        self.reason = _line(reason, _LONGEST_REASON)
+        super().__init__(f"{_line(url, _LONGEST_FIX)}: {self.reason}", fix=_line(fix, _LONGEST_FIX))
 
 
 class TemplateFault(GazetError):

@@ -24,7 +24,7 @@ from pipeline.collect.markup import TooComplexError, decode, parse
 from pipeline.collect.offers import base_of, offers, page_links
 from pipeline.collect.pages import next_page
 from pipeline.collect.read_data import read_data
-from pipeline.collect.read_feed import looks_like_feed, read_feed
+from pipeline.collect.read_feed import looks_like_feed, read_feed, root_name
 from pipeline.collect.read_json_feed import is_json_feed, read_json_feed
 from pipeline.collect.read_page import read_page
 from pipeline.collect.read_sitemap import looks_like_sitemap, read_sitemap
@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
 
 # Byte order marks, white space, and the upper half of either in UTF-16.
 _BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+_OPML = "a list of feeds, OPML"
+_IMPORT = 'Save it as a file, and add what it lists with "gazet opml import FILE".'
 _NAMES = {
     SourceKind.FEED: "a feed",
     SourceKind.WORDPRESS: "an answer of the WordPress REST API",
@@ -123,6 +125,8 @@ def _kind_of(document: _Document) -> SourceKind | None:
 
 def _other_than_page(document: _Document) -> str:
     """What a document is that is no HTML; empty for HTML. Bytes decide before labels, which are often wrong."""
+    if root_name(document.body) == "opml":
+        return _OPML
     start = document.body.lstrip(_BEFORE_TEXT)[:4096]
     media = document.content_type.partition(";")[0].strip().lower()[:60] or "unlabelled data"
     if start[:1] in (b"{", b"["):
@@ -148,12 +152,15 @@ def _may_hold_feed(body: bytes) -> bool:
 
 def _unknown(document: _Document) -> ReadError:
     what = _other_than_page(document)
-    return ReadError(document.url, f"is neither a feed nor a web page ({what})", fix="Give the address of a feed or a news page.")
+    fix = _IMPORT if what == _OPML else "Give the address of a feed or a news page."
+    return ReadError(document.url, f"is neither a feed nor a web page ({what})", fix=fix)
 
 
 def _another_kind(document: _Document, wanted: SourceKind, found: SourceKind | None) -> ReadError:
     is_what = _NAMES[found] if found else _other_than_page(document)
     fix = f'It is {is_what}: set kind = "{found}" or "auto".' if found else f"It is {is_what}: give another address."
+    if is_what == _OPML:
+        fix = _IMPORT
     if found is SourceKind.PAGE and (named := _named_by(document, wanted)):
         fix = f'It is a web page that names one: use {named}, or set kind = "auto".'
     return ReadError(document.url, f"is not {_NAMES[wanted]}", fix=fix)

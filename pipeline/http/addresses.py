@@ -12,6 +12,7 @@ from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 from urllib3.util.connection import allowed_gai_family
 
 from pipeline.errors import AddressRefusedError, FetchError
+from pipeline.http.urls import Target
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -37,26 +38,42 @@ class AddressGuard:
             named = (host, int(port)) if colon and port.isdigit() else (entry, None)
             self._hosts.add((named[0].strip("[]").rstrip("."), named[1]))
 
-    def addresses(self, url: str, host: str, port: int, seconds: float) -> list[str]:
-        """The addresses to connect to, best first. Every address of the host must be allowed, not only the first."""
-        found = _literal(host) or _resolve(url, host, port, seconds)
-        if not self._all and not self._names(host, port):
+    def addresses(self, url: str, target: Target, seconds: float, source: Target) -> list[str]:
+        """The addresses to connect to, best first. Every address of the host must be allowed, not only the first.
+
+        ``url`` is what errors are about, ``source`` whose fetch this is: a public one leads to no private address, whatever
+        ``allow`` names for others.
+        """
+        found = _literal(target.host) or _resolve(url, target.host, target.port, seconds)
+        if not self._all:
+            led = (target.host, target.port) != (source.host, source.port)
+            inside = not led or self._is_inside(url, source, found, seconds)
             for address in found:
-                self._check(url, host, port, address)
+                self._check(url, target, address, led=led, inside=inside)
         return [str(address) for address in found]
 
-    def _names(self, host: str, port: int) -> bool:
-        name = host.lower().rstrip(".")
-        return (name, None) in self._hosts or (name, port) in self._hosts
+    def _is_inside(self, url: str, source: Target, found: list[Address], seconds: float) -> bool:
+        """Whether the source is at a private address that is allowed; looked up only where another one is to be reached."""
+        if all(map(_is_public, found)):
+            return False
+        own = _literal(source.host) or _resolve(url, source.host, source.port, seconds)
+        return not any(map(_is_public, own)) and all(self._allows(source, address) for address in own)
 
-    def _check(self, url: str, host: str, port: int, address: Address) -> None:
-        if any(address in network for network in self._networks):
+    def _allows(self, target: Target, address: Address) -> bool:
+        name = target.host.lower().rstrip(".")
+        named = (name, None) in self._hosts or (name, target.port) in self._hosts
+        return named or any(address in network for network in self._networks)
+
+    def _check(self, url: str, target: Target, address: Address, *, led: bool, inside: bool) -> None:
+        public = _is_public(address)
+        if self._allows(target, address) and (public or inside):
             return
-        if not _is_public(address):
-            raise AddressRefusedError(url, host, str(address))
-        if port not in (80, 443):
-            fix = f'If that is intended, add "{host}:{port}" to allow under [collect] in gazet.toml.'
-            raise FetchError(url, f"port {port} is not one of 80 and 443", retryable=False, fix=fix)
+        if not public:
+            raise AddressRefusedError(url, target.host, str(address), led=led)
+        if target.port not in (80, 443):
+            fix = f'If that is intended, add "{target.host}:{target.port}" to allow under [collect] in gazet.toml.'
+            fix = "Tell the site, or give the address it should lead to." if led else fix
+            raise FetchError(url, f"port {target.port} is not one of 80 and 443", retryable=False, fix=fix)
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from pipeline.http.urls import Target, next_hop, same_server, target_of
 _MAX_HOPS = 5
 _PERMANENT = (301, 308)
 _REDIRECTS = (*_PERMANENT, 302, 303, 307)
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+_MANY_READS = 100_000
+_LEAST_AVERAGE = 64
+"""Bytes for each read, once they are many: crumbs of a few bytes cost the processor more than any news is worth."""
 _HEAD_UNKNOWN = (400, 403, 405, 406, 500, 501)
 
 Permit = Callable[[str], object]
@@ -80,7 +85,10 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough."""
+    """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough.
+
+    ``source``: on whose behalf, if not ``url``'s own.
+    """
 
     url: str
     accept: Accept
@@ -90,6 +98,7 @@ class _Wish:
     permit: Permit | None = None
     method: str = "GET"
     more: Mapping[str, str] | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +141,15 @@ class Fetcher:
         deltas: bool = False,
         first: int = 0,
         permit: Permit | None = None,
+        source: str = "",
     ) -> Fetched:
         """GET ``url``, conditionally if validators are given (RFC 9110 section 13.1), following redirects.
 
         ``given_by``: the address that gave them, if not ``url``; ``deltas``: a conditional request says that only what is new
         in the feed would do (RFC 3229 ``feed``). ``first``: the body is cut there instead of refused. ``permit(address)`` is
         called before each hop and raises FetchError where it may not be asked for (``Robots.check``).
+        ``source``: the address in the settings that led to ``url``, if it is another: only a source at an allowed private
+        address may lead to one.
 
         Raises AddressRefusedError for a private address at any hop and FetchError for every other answer than a whole
         200, or a 304 or 226 to a conditional request, within the time and size limits.
@@ -146,24 +158,24 @@ class Fetcher:
         validators = {name: value for name, value in asked.items() if value and _sendable(value)}
         if validators and deltas:
             validators["A-IM"] = "feed"
-        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit))
+        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit, source=source))
         headers = answer.headers
         found = headers.get("etag", ""), headers.get("last-modified", "")
         return Fetched(url, answer.target.url, answer.status, headers, answer.body, *found, moved_to)
 
-    def measure(self, url: str, *, permit: Permit | None = None) -> Measured:
+    def measure(self, url: str, *, permit: Permit | None = None, source: str = "") -> Measured:
         """Type and length of a file, from its head alone: HEAD, and where a server knows no HEAD, GET of its first byte.
 
         Raises FetchError as ``fetch`` does. Nothing of the file but what came with the head is read.
         """
-        wish = _Wish(url, Accept.ANY, {}, url, 0, permit, "HEAD", {"Accept-Encoding": "identity"})
+        wish = _Wish(url, Accept.ANY, {}, url, 0, permit, "HEAD", {"Accept-Encoding": "identity"}, source)
         try:
             answer, _ = self._follow(wish)
         except FetchError as error:
             if error.status not in _HEAD_UNKNOWN:
                 raise
             one = {"Accept-Encoding": "identity", "Range": "bytes=0-0"}
-            answer, _ = self._follow(_Wish(url, Accept.ANY, {}, url, 1, permit, "GET", one))
+            answer, _ = self._follow(_Wish(url, Accept.ANY, {}, url, 1, permit, "GET", one, source))
         return _measured(answer)
 
     def _follow(self, wish: _Wish) -> tuple[_Answer, str]:
@@ -184,8 +196,7 @@ class Fetcher:
         target = target_of(wish.url, url)
         with ExitStack() as turn:
             with deadline.paused():
-                if wish.permit is not None:
-                    wish.permit(target.url)
+                self._permit(wish, target)
                 if self.gate is not None:
                     turn.enter_context(self.gate.turn(target.url))
             try:
@@ -195,12 +206,22 @@ class Fetcher:
             except (OSError, HTTPException) as error:
                 raise deadline.explain(wish.url) or FetchError(wish.url, reason(error)) from error
 
+    def _permit(self, wish: _Wish, target: Target) -> None:
+        """What is asked about an address is asked of its host, so that host must be one that may be reached."""
+        if wish.permit is None:
+            return
+        source = target_of(wish.url, wish.source or wish.url)
+        if (target.host, target.port) != (source.host, source.port):
+            self._guard.addresses(wish.url, target, self._seconds, source)
+        wish.permit(target.url)
+
     def _ask(self, wish: _Wish, target: Target, deadline: Deadline) -> _Answer:
         # Validators are words between us and one server; another one neither gave them nor may judge by them.
         validators = wish.validators if wish.validators and same_server(wish.given_by, target.url) else {}
         headers = {"User-Agent": self._user_agent, "Accept": wish.accept, "Accept-Encoding": "gzip, br"}
         headers |= {**(wish.more or {}), **validators}
-        addresses = self._guard.addresses(wish.url, target.host, target.port, deadline.remaining())
+        source = target_of(wish.url, wish.source or wish.url)
+        addresses = self._guard.addresses(wish.url, target, deadline.remaining(), source)
         allowance = Allowance(addresses, deadline)
         with ask(wish.method, target, headers, allowance) as response:
             allowance.left = 2 * self._most(wish) + MAX_HEAD  # chunks have heads of their own
@@ -217,7 +238,10 @@ class Fetcher:
             raise refusal(wish.url, status, headers)
         if wish.more:  # only the head is of interest
             return _Answer(target, status, headers)
-        return _Answer(target, status, headers, body=b"".join(self._body(wish, response, headers)))
+        body = bytearray()  # a list of pieces would keep an object for each, and they can be of two bytes
+        for piece in self._body(wish, response, headers):
+            body += piece
+        return _Answer(target, status, headers, body=bytes(body))
 
     def _body(self, wish: _Wish, response: Response, headers: Mapping[str, str]) -> Iterator[bytes]:
         """The decompressed body; both what is sent and what it unpacks to are held to the size limit."""
@@ -265,9 +289,14 @@ def from_settings(settings: Settings) -> Fetcher:
 
 
 def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[bytes]:
-    """The body as sent, without its chunking. Raises FetchError where it ends before its announced length."""
+    """The body as sent, without its chunking. Raises FetchError where it ends too early, or comes in too many crumbs."""
+    reads, sent = 0, 0
     try:
         while chunk := response.raw.read1(CHUNK, decode_content=False):
+            reads, sent = reads + 1, sent + len(chunk)
+            if reads > _MANY_READS and sent < reads * _LEAST_AVERAGE:
+                what = f"is sent in more than {_MANY_READS:,} pieces of {sent / reads:.0f} bytes each"
+                raise FetchError(asked, what, status=200, retryable=False, fix="Tell the site.")
             yield chunk
     except HTTPError as error:
         found = cause(error)
@@ -279,11 +308,15 @@ def _chunks(asked: str, response: Response, too_large: FetchError) -> Iterator[b
 
 
 def _headers(response: Response) -> dict[str, str]:
-    """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5)."""
+    """By name in lower case; a repeated one is a list (RFC 9110 section 5.2), a folded one a single line (section 5.5).
+
+    One with a control character in it is dropped, as that section allows: it can neither be stored nor sent back.
+    """
     found: dict[str, str] = {}
     for name, value in response.raw.headers.items():
         key, line = name.lower(), " ".join(part.strip(" \t") for part in value.replace("\r", "\n").split("\n")).strip(" \t")
-        found[key] = f"{found[key]}, {line}" if key in found else line
+        if not _CONTROL.search(line):
+            found[key] = f"{found[key]}, {line}" if key in found else line
     return found
 
 

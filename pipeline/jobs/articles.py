@@ -186,7 +186,7 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
     """One article. What may pass is tried again an hour later, then two; what will not is given up, with the reason."""
     permit = site.robots.check if wanted.robots else None
     try:
-        fetched = site.fetcher.fetch(url, accept=Accept.PAGE, permit=permit)
+        fetched = site.fetcher.fetch(url, accept=Accept.PAGE, permit=permit, source=wanted.url)
         article: Article = site.reading.call(
             READ_ARTICLE,
             fetched.body,
@@ -203,16 +203,16 @@ def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, te
         # What a FetchError advises is meant for a source, not for one page of many.
         reason = f"{error.reason}. {error.fix}" if isinstance(error, ReadError) and error.fix else error.reason
         return Outcome(WAITING if again else FAILED, attempts + 1, next_at=next_at, reason=reason[:300])
-    attachments = [_measured(site, one, permit, number) for number, one in enumerate(article.attachments)]
+    attachments = [_measured(site, one, permit, number, wanted.url) for number, one in enumerate(article.attachments)]
     return Outcome(READ, attempts + 1, content=_as_json(article, attachments, fetched.final_url), reason="; ".join(article.remarks))
 
 
-def _measured(site: Site, attachment: Attachment, permit: Permit | None, number: int) -> Attachment:
+def _measured(site: Site, attachment: Attachment, permit: Permit | None, number: int, source: str) -> Attachment:
     """With its type and length as its server says; a download that is not there keeps what its link says."""
     if number >= _MEASURED or attachment.length:
         return attachment
     try:
-        media_type, length = site.fetcher.measure(attachment.url, permit=permit)
+        media_type, length = site.fetcher.measure(attachment.url, permit=permit, source=source)
     except FetchError:
         return attachment
     return replace(attachment, media_type=attachment.media_type or media_type, length=length)

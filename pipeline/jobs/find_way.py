@@ -70,7 +70,7 @@ def follow_index(outside: Outside, wanted: SourceSettings, order: Order, index: 
     tried: list[str] = []
     for address in index.parsed.children[:_MAX_SITEMAPS]:
         try:
-            fetched = outside.fetcher.fetch(address, accept=Accept.ANY, permit=permit)
+            fetched = outside.fetcher.fetch(address, accept=Accept.ANY, permit=permit, source=wanted.url)
             arguments = (fetched.body, fetched.final_url, dict(fetched.headers), order)
             reading: Reading = outside.reading.call(READ_DOCUMENT, *arguments, about=address)
         except (FetchError, ReadError) as error:
@@ -107,7 +107,7 @@ def _try(outside: Outside, wanted: SourceSettings, order: Order, seen: Survey, o
     permit = outside.robots.check if wanted.robots and offer.kind is not SourceKind.FEED else None
     accept = Accept.FEED if offer.kind is SourceKind.FEED else Accept.ANY
     try:
-        fetched = outside.fetcher.fetch(offer.url, accept=accept, permit=permit)
+        fetched = outside.fetcher.fetch(offer.url, accept=accept, permit=permit, source=wanted.url)
         arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(order, kind=offer.kind, scope=scope))
         reading, share = outside.reading.call(WEIGH, *arguments, seen.links, listed, about=offer.url)
     except (FetchError, ReadError) as error:

@@ -88,6 +88,7 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
         accept=_ACCEPT[order.kind],
         deltas=order.kind is SourceKind.FEED,
         permit=_permit(site.outside, wanted, order.kind),
+        source=wanted.url,
     )
     reached = Reached(address, fetched, asked, how)
     if fetched.not_modified:
@@ -189,7 +190,8 @@ def _further_pages(
             return more, ()
         seen.add(address)
         try:
-            at = read(site.outside, order, site.fetcher.fetch(address, accept=_ACCEPT[order.kind], permit=permit))
+            fetched = site.fetcher.fetch(address, accept=_ACCEPT[order.kind], permit=permit, source=wanted.url)
+            at = read(site.outside, order, fetched)
         except (FetchError, ReadError) as error:
             return more, (f"page {len(more) + 2} ({address}): {error.reason}",)
         more.append(at)

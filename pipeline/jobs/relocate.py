@@ -104,7 +104,8 @@ class _Search:
         """What is at another address. robots.txt is for pages and their programs, not for feeds."""
         permit = self._outside.robots.check if self._wanted.robots and offer.kind is not SourceKind.FEED else None
         try:
-            fetched = self._outside.fetcher.fetch(offer.url, accept=_ACCEPT.get(offer.kind, Accept.ANY), permit=permit)
+            accept = _ACCEPT.get(offer.kind, Accept.ANY)
+            fetched = self._outside.fetcher.fetch(offer.url, accept=accept, permit=permit, source=self._wanted.url)
             if offer.kind is SourceKind.PAGE:
                 return self.on_page(offer.url, fetched)
             arguments = (fetched.body, fetched.final_url, dict(fetched.headers), replace(self._order, kind=offer.kind))

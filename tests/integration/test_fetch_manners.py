@@ -22,8 +22,9 @@ from urllib3.connection import HTTPConnection
 
 from pipeline.collect.polling import Known, Move, PollHistory, move_after, next_poll, settled_move, to_ask
 from pipeline.config.sections import CollectSettings
-from pipeline.errors import AddressRefusedError, FetchError
+from pipeline.errors import AddressRefusedError, FetchError, ReadError
 from pipeline.http import Accept, Fetcher, HostGate, Measured, connection, from_settings
+from pipeline.http import fetch as fetching
 from pipeline.http.robots import MAX_CRAWL_DELAY, Robots
 from pipeline.models import PollHints
 from tests.servers.web import WebServer, closed_port
@@ -734,3 +735,49 @@ def test_robots_txt_of_many_sites_is_not_remembered_without_end(web: WebServer, 
 
 def test_the_name_in_the_user_agent_is_the_one_that_robots_txt_is_read_for() -> None:
     assert re.match("gazet/", "Gazet/test".lower())
+
+
+# Crumbs and control characters: what is small for the network may be large here, and what is odd must stay one line.
+
+
+def _crumbs(size: int, count: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n" % (size, b"a" * size) * count + b"0\r\n\r\n"
+
+
+def test_a_body_in_crumbs_takes_no_more_memory_than_its_bytes(web: WebServer) -> None:
+    sent = _crumbs(2, 25_000)
+    web.behave("/feed", lambda handler: handler.raw(sent))
+    tracemalloc.start()
+    try:
+        assert fetcher().fetch(web.url("/feed")).body == b"a" * 50_000
+        assert tracemalloc.get_traced_memory()[1] < 700_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_in_absurdly_many_crumbs_is_refused_in_words(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_MANY_READS", 1000)
+    web.behave("/crumbs", lambda handler: handler.raw(_crumbs(3, 1100)))
+    web.behave("/pieces", lambda handler: handler.raw(_crumbs(80, 1100)))
+    with pytest.raises(FetchError, match="is sent in more than 1,000 pieces of 3 bytes each") as caught:
+        fetcher().fetch(web.url("/crumbs"))
+    assert (caught.value.retryable, caught.value.fix) == (False, "Tell the site.")
+    assert len(fetcher().fetch(web.url("/pieces")).body) == 80 * 1100
+
+
+@pytest.mark.parametrize("odd", ["\0", "\x01", "\x1b", "\x7f"])
+def test_a_header_with_a_control_character_is_none(web: WebServer, odd: str) -> None:
+    head = f'HTTP/1.1 200 OK\r\nETag: "a{odd}b"\r\nLast-Modified: x{odd}\r\nContent-Encoding: a{odd}b\r\nX-Good: a\tb\r\n\r\nx'
+    web.behave("/feed", lambda handler: handler.raw(head.encode()))
+    found = fetcher().fetch(web.url("/feed"))
+    assert (found.etag, found.last_modified, found.body) == ("", "", b"x")
+    assert dict(found.headers) == {"x-good": "a\tb"}
+
+
+def test_every_reason_is_one_printable_line() -> None:
+    odd = "a\0b\nc\u2028d\x1b[2Je\ud800" + "x" * 9000
+    for error in (FetchError("http://x/\0", odd, fix="a\nb"), ReadError("x", odd, fix="\0")):
+        assert error.reason.isprintable()
+        assert len(error.reason) <= 500
+        assert str(error).isprintable()
+    assert FetchError("x", "y" * 500).reason == "y" * 500

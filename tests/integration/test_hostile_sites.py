@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 
+from pipeline.http import connection
 from tests.newsroom import JSON, RSS, XML, Newsroom
 from tests.servers.web import WebServer
 from tests.world import World, moment
@@ -171,8 +173,50 @@ def test_no_site_leads_inside_by_any_kind_of_fetch(world: World, room: Newsroom,
             assert any("was not read: " in remark and "private address" in remark for remark in done.remarks)
     else:
         assert "private" in done.problem
+        assert "add " not in done.problem  # nobody is told to open what a stranger chose
     world.run(moment(AT) + timedelta(days=1, hours=2))
     assert inner.requests == []
+
+
+@pytest.fixture
+def at_a_public_address(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The site's own host, which resolves to a public address; what is sent there comes to its server here."""
+    resolve, dial = socket.getaddrinfo, connection._Pinned._dial
+    here, public = world.web.address.replace("127.0.0.1", "news.example"), "93.184.215.14"
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (public, world.web.port))]
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **how: found if host == "news.example" else resolve(host, *more, **how)
+    )
+    monkeypatch.setattr(
+        connection._Pinned, "_dial", lambda self, to, seconds: dial(self, "127.0.0.1" if to == public else to, seconds)
+    )
+    monkeypatch.setattr(world.web, "url", lambda path="/": f"http://{here}{path}")
+    return here
+
+
+@pytest.mark.parametrize(("lead", "read"), LEADS)
+def test_a_private_address_that_is_allowed_is_not_for_public_sites_to_lead_to(
+    world: World, at_a_public_address: str, inner: WebServer, lead: Lead, read: bool
+) -> None:
+    """What an operator opens for a source of their own, no stranger's feed can have fetched and published."""
+    room = Newsroom(world.web, 3)
+    world.write_feed(url=world.web.url("/nieuws/"), every="1h", source=f"{FULL}\npages = 3")
+    lead(room, inner)
+    allow(world, at_a_public_address, inner.address)
+    [done] = world.run(AT).collected
+    assert inner.requests == []
+    assert (done.problem == "") is read, done
+    assert "add " not in done.problem
+
+
+def test_a_source_at_an_allowed_private_address_leads_to_its_articles_at_another_one(
+    world: World, room: Newsroom, inner: WebServer
+) -> None:
+    world.write_feed(url=world.web.url("/nieuws/"), every="1h", source=FULL)
+    by_article(room, inner)
+    allow(world, world.web.address, inner.address)
+    world.run(AT)
+    assert {one.path for one in inner.requests} >= {one.path for one in room.stories}
 
 
 def test_what_sends_too_much_is_one_line_each_and_the_others_are_collected(world: World, room: Newsroom) -> None:
@@ -234,3 +278,12 @@ def test_an_article_made_to_hurt_leaves_the_teaser_and_the_other_articles(world:
     assert long == {one.title for one in room.stories if one is not bad}
     world.run(moment(AT) + timedelta(hours=1))
     assert len(web.requested(bad.path)) <= 6
+
+
+@pytest.mark.parametrize("kind", ["auto", "feed", "page", "sitemap", "wordpress"])
+def test_a_list_of_feeds_is_said_to_be_one_to_import(world: World, kind: str) -> None:
+    listed = '<?xml version="1.0"?><opml version="2.0"><body><outline type="rss" xmlUrl="https://a.example/rss"/></body></opml>'
+    world.write_feed(url=world.web.url("/feeds.opml"), source=f'kind = "{kind}"')
+    world.web.serve("/feeds.opml", listed, content_type=XML)
+    [done] = world.run(AT).collected
+    assert '"gazet opml import FILE"' in done.problem

@@ -174,7 +174,10 @@ def test_a_redirect_to_a_private_address_is_refused_at_its_hop(web: WebServer) -
     with pytest.raises(AddressRefusedError, match=r"127\.0\.0\.2") as caught:
         fetcher((web.address,)).fetch(web.url("/a"))
     assert not caught.value.retryable
-    assert "allow" in caught.value.fix
+    assert caught.value.fix == "It redirects to a private address: tell the site, or give the address it should lead to."
+    with pytest.raises(AddressRefusedError) as caught:
+        fetcher(()).fetch("http://127.0.0.2/")
+    assert 'add "127.0.0.2" to allow' in caught.value.fix
 
 
 def test_a_name_with_one_private_address_among_others_is_refused(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
