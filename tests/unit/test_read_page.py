@@ -251,7 +251,7 @@ def test_any_bytes_give_items_or_a_read_error(data: bytes) -> None:
     [
         (b'[{"link": "<a href=\\"/a\\">b</a>"}]', "application/json", "JSON"),
         (b'{"items": ["<article><a href=/x>y</a></article>"]}', "text/html", "JSON"),
-        (b'<?xml version="1.0"?><opml><body><outline text="a"/></body></opml>', "text/xml", "XML of another kind"),
+        (b'<?xml version="1.0"?><kml><Document><name>a</name></Document></kml>', "text/xml", "XML of another kind"),
         (b"%PDF-1.4 <a href=/x>y</a>", "text/html", "text/html"),
         (b"\x89PNG <a href=/x>y</a>", "image/png", "image/png"),
         (b"just words", "text/plain", "text/plain"),
