@@ -78,13 +78,14 @@ def gazet_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], objec
     """Gazet's engine: one site, a feed for each source, nobody subscribed, the collects of one tick a round."""
     from sqlalchemy import text
 
-    from pipeline import app
+    from pipeline import app, config
     from pipeline.engines import local
     from pipeline.engines.local import LocalEngine, TickReport
 
     local._WAIT_FOR_COLLECTS = 600.0  # a tick waits a minute at most; a round is all of them
 
     _write_site(addresses, folder)
+    app.secret_of(config.load(folder), make=True)
     site = app.open_site(folder)
     clock = [NOW]
     engine = LocalEngine(

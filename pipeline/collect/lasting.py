@@ -24,6 +24,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 _COUNTERS = _words("bekeken leze gedeeld weergaven view react omment like share reader aufruf vue lecture")
+_CLOCK_WORDS = ("het is", "nu", "bijgewerkt", "updated", "current time", "it is", "es ist", "stand", "il est", "mis à jour")
 _AGO = re.compile(rf"\b{_NUMBER} {_UNITS} (?:geleden|ago)\b")
 _SINCE = re.compile(rf"\b(?:vor|il y a) {_NUMBER} {_UNITS}(?!\w)")
 _JUST_NOW = re.compile(r"zojuist|zonet|just now|gerade eben|à l'instant")
@@ -40,8 +41,9 @@ _MOVING: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("zojuist", "zonet", "just now", "gerade eben", "à l'instant"), _JUST_NOW),
     (_COUNTERS, _COUNT),
     ((":",), _SECONDS),
-    ((":", "."), _CLOCK),
+    (_CLOCK_WORDS, _CLOCK),
 )
+_MAY_MOVE = re.compile("|".join(re.escape(word) for some, _pattern in _MOVING for word in some))
 _RANDOM = re.compile(r"\W*+(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]{0,15}+\d)[0-9a-f]{16,}+)\W*+")
 _SHORTEST_RANDOM = 16
 _RANDOM_VALUE = re.compile(
@@ -57,7 +59,11 @@ _FIGURES = re.compile(r"\d[\d.,:]*+")
 def lasting(text: str) -> str:
     """Plain text without what moves by itself, casefolded where that was looked for; equal for equal readings."""
     words = text.casefold().split()
-    folded = " ".join(word for word in words if len(word) < _SHORTEST_RANDOM or not _RANDOM.fullmatch(word))
+    if max(map(len, words), default=0) >= _SHORTEST_RANDOM:
+        words = [word for word in words if len(word) < _SHORTEST_RANDOM or not _RANDOM.fullmatch(word)]
+    folded = " ".join(words)
+    if not _MAY_MOVE.search(folded):
+        return folded
     for some, pattern in _MOVING:
         if any(word in folded for word in some):
             folded = " ".join(pattern.sub("", folded).split())

@@ -182,7 +182,9 @@ def clean_teaser(text: str) -> str:
         return ""
     bare = value
     for _ending in range(_MAX_ENDINGS):
-        bare = _CUT.sub("", READ_MORE_AT_END.sub("", bare))
+        before, bare = bare, _CUT.sub("", READ_MORE_AT_END.sub("", bare))
+        if bare == before:
+            break
     was_cut = _CUT.search(READ_MORE_AT_END.sub("", value)) is not None
     if was_cut and bare and bare[-1] not in ".!?\"”’'":
         return bare.rstrip(" ,;:–-") + "…"
@@ -233,10 +235,8 @@ def _candidate(item: ParsedItem, base_url: str, language: str, now: datetime, re
 
 
 def _summary(item: ParsedItem, content: str) -> str:
-    for text in (squeeze(item.summary), to_text(item.summary_html), to_text(content)):
-        if text:
-            return clean_teaser(text) if len(text) <= MAX_SUMMARY else shorten(text, MAX_SUMMARY)
-    return ""
+    text = squeeze(item.summary) or to_text(item.summary_html) or to_text(content)
+    return clean_teaser(text) if len(text) <= MAX_SUMMARY else shorten(text, MAX_SUMMARY)
 
 
 def _as_content(item: ParsedItem, base_url: str) -> str:

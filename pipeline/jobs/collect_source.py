@@ -210,7 +210,8 @@ def _apply(
         identity.add_likenesses(tx, added, neighbours=neighbours)
         newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.
-        lines = [_release(site, tx, source, slug, [*plan.seen, *added], newer_than, now) for slug in sorted(source.feeds)]
+        released = added if status is ItemStatus.RELEASED else []
+        lines = [_release(site, tx, source, slug, plan.seen, released, newer_than, now) for slug in sorted(source.feeds)]
         sources.mark_collected(tx, source, now)
         oddity = _judge(tx, source, reached, reading, past, flood, now)
         answer = _answer(source, reached, reading.parsed.hints, now, wanted)
@@ -323,7 +324,8 @@ def _release(
     tx: Tx,
     source: SourceRecord,
     slug: str,
-    found: list[tuple[int, CandidateItem]],
+    seen: Sequence[tuple[int, CandidateItem]],
+    added: Sequence[tuple[int, CandidateItem]],
     newer_than: datetime | None,
     now: datetime,
 ) -> str:
@@ -331,8 +333,8 @@ def _release(
 
     Returns a line about those that no digest is going to show, empty where there are none.
     """
-    unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in found])
-    fresh = [(item_id, candidate) for item_id, candidate in found if item_id in unnumbered]
+    unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in seen])
+    fresh = [*((item_id, candidate) for item_id, candidate in seen if item_id in unnumbered), *added]
     first = slug in source.new_feeds
     mailed = _mailable(site.feed(slug), fresh, first=first, newer_than=newer_than, now=now)
     items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)

@@ -16,9 +16,12 @@ from pipeline.store.sources import SourceRecord
 
 
 def due_sources(site: Site, now: datetime, without: Collection[int] = ()) -> list[SourceRecord]:
-    """Sources to be collected but those ``without`` (ids), after the rows that the settings imply were made."""
-    with site.store.write() as tx:
-        name_feeds(tx, site)
+    """Sources to be collected but those ``without`` (ids), after the rows that the settings imply were made, once for each."""
+    if site.store.named_for is not site.settings:
+        with site.store.write() as tx:
+            name_feeds(tx, site)
+        site.store.named_for = site.settings
+    with site.store.read() as tx:
         return [] if feeds.site_paused(tx) else sources.due_sources(tx, now, without)
 
 

@@ -7,6 +7,7 @@ import functools
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ UNFINISHED = "var/restoring/plan.json"
 Tx = Connection
 """An open transaction; what every query function takes first."""
 
+_GATHERING_SECONDS = 0.01
 _IN_THE_WAY = ("40001", "40P01", "55P03", "23505", "08", "57P")
 """SQLSTATE: serialization failure, deadlock, lock not available, somebody else wrote the row; and a server that is away."""
 
@@ -45,6 +47,7 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; waiting here is fair and instant, its busy handler polls.
         self._writer: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+        self.named_for: object = None  # the settings whose feeds and sources have their rows here
         self._gathering = threading.Lock()
         self._batches: dict[Any, _Batch] = {}
 
@@ -110,7 +113,8 @@ class Store:
                 write(tx, [value])
 
     def _write_batch(self, batch: _Batch, write: Callable[[Tx, list[Any]], None]) -> bool:
-        """The first one of a batch writes it, once it is its turn to write; until then others join. Whether it did."""
+        """The first one of a batch writes it, a moment later and once it is its turn; until then others join. Whether it did."""
+        time.sleep(_GATHERING_SECONDS)
         try:
             with self.write() as tx:
                 self._end_gathering(batch)

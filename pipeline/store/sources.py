@@ -153,8 +153,8 @@ def _values(answer: Answer) -> dict[str, Any]:
 
 def unchanged(tx: Tx, answers: list[tuple[int, Answer]]) -> None:
     """The same for many sources that are well and had nothing new: one statement."""
-    rows = [{f"new_{name}": value for name, value in asdict(answer).items()} | {"which": which} for which, answer in answers]
     names = [name for name in Answer.__dataclass_fields__ if name != "hints"]
+    rows = [{f"new_{name}": getattr(answer, name) for name in names} | {"which": which} for which, answer in answers]
     values = {name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in names}
     tx.execute(update(SourceRow).where(SourceRow.id == bindparam("which")).values(values), rows)
 
