@@ -16,7 +16,7 @@ from tests.world import World
 FEED = '[[source]]\nurl = "https://www.example.org/nieuws/"\n'
 
 
-def one_line(ended: Ended, code: int, *words: str) -> None:
+def assert_one_line(ended: Ended, code: int, *words: str) -> None:
     """One line on standard error with these words, nothing on standard output, that exit code."""
     assert len(ended.faults) == 1, ended
     assert all(word in ended.faults[0] for word in words), ended.faults[0]
@@ -31,22 +31,24 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_an_unknown_key_is_named_with_the_one_that_was_meant(world: World) -> None:
     edit(world.folder / "gazet.toml", "timezone", "timezon")
-    one_line(gazet("status", site=world.folder), 2, 'gazet.toml: site.timezon: unknown key "timezon"', 'did you mean "timezone"?')
+    assert_one_line(
+        gazet("status", site=world.folder), 2, 'gazet.toml: site.timezon: unknown key "timezon"', 'did you mean "timezone"?'
+    )
 
 
 def test_a_value_of_the_wrong_type_is_named_with_its_feed_file(world: World) -> None:
     world.write_feed(digest='max_items = "many"')
-    one_line(gazet("status", site=world.folder), 2, "feeds/po.toml: digest.max_items: 'many' should be a valid integer")
+    assert_one_line(gazet("status", site=world.folder), 2, "feeds/po.toml: digest.max_items: 'many' should be a valid integer")
 
 
 def test_a_folder_without_a_site_says_how_to_make_one(tmp_path: Path) -> None:
-    one_line(gazet("status", site=tmp_path), 2, str(tmp_path / "gazet.toml"), "gazet init", "--site DIR")
+    assert_one_line(gazet("status", site=tmp_path), 2, str(tmp_path / "gazet.toml"), "gazet init", "--site DIR")
 
 
 def test_two_feed_files_that_differ_only_in_case_are_refused(world: World) -> None:
     (world.folder / "feeds/PO.toml").write_text(f'title = "Anders"\n{FEED}', encoding="utf-8")
     ended = gazet("status", site=world.folder)
-    one_line(ended, 2, "feeds/PO.toml", "feeds/po.toml", "only in case", "rename")
+    assert_one_line(ended, 2, "feeds/PO.toml", "feeds/po.toml", "only in case", "rename")
 
 
 def test_every_mistake_of_all_files_is_said_at_once(world: World) -> None:
@@ -81,7 +83,7 @@ def test_a_wrong_default_is_one_mistake_however_many_feeds_inherit_it(world: Wor
     world.write_feed("vo", url=world.web.url("/vo.xml"))
     with (world.folder / "gazet.toml").open("a", encoding="utf-8") as file:
         file.write('[defaults.digest]\ncadense = "daily"\n')
-    one_line(gazet("status", site=world.folder), 2, "gazet.toml: defaults.digest.cadense", 'did you mean "cadence"?')
+    assert_one_line(gazet("status", site=world.folder), 2, "gazet.toml: defaults.digest.cadense", 'did you mean "cadence"?')
 
 
 @pytest.mark.parametrize("name", ["gazet.toml", "feeds/po.toml"])
@@ -89,25 +91,27 @@ def test_a_settings_file_that_cannot_be_read_or_is_no_text_says_so(world: World,
     path = world.folder / name
     good = path.read_bytes()
     path.write_bytes(good.replace(b"Samen", b"S\xe4men"))
-    one_line(gazet("status", site=world.folder), 2, f"{name}: is not UTF-8 text")
+    assert_one_line(gazet("status", site=world.folder), 2, f"{name}: is not UTF-8 text")
     path.unlink()
     path.mkdir()
-    one_line(gazet("status", site=world.folder), 2, f"{name}: cannot be read: Is a directory")
+    assert_one_line(gazet("status", site=world.folder), 2, f"{name}: cannot be read: Is a directory")
 
 
 def test_a_wrong_environment_variable_is_named_and_not_the_file(world: World) -> None:
     def said(**env: str) -> Ended:
         return gazet("status", site=world.folder, env=env)
 
-    one_line(said(GAZET_SITE__URL="nieuws"), 2, 'environment: GAZET_SITE__URL: "nieuws" is not an http or https URL')
-    one_line(said(gazet_site__url="nieuws"), 2, "environment: gazet_site__url")
-    one_line(said(GAZET_STROE__URL="x"), 2, 'environment: GAZET_STROE__URL: unknown key "stroe"', 'did you mean "store"?')
-    one_line(said(GAZET_COLLECT__MAX_ITEMS="many"), 2, "environment: GAZET_COLLECT__MAX_ITEMS: 'many'")
-    one_line(said(GAZET_COLLECT__ALLOW="127.0.0.1"), 2, "environment: GAZET_COLLECT__ALLOW", "list such as")
-    one_line(said(GAZET_DEFAULTS__DIGEST__CADENCE="hourly"), 2, "environment: GAZET_DEFAULTS__DIGEST__CADENCE")
-    one_line(said(GAZET_RELAY="provider"), 2, "environment: GAZET_RELAY: is not JSON")
-    one_line(said(GAZET_RELAY='[{"name": "a"}]'), 2, "environment: GAZET_RELAY: 0.host: is missing")
-    one_line(said(GAZET_STORE__URL="postgres://ann:geheim@db/x"), 2, "environment: GAZET_STORE__URL", "postgresql+psycopg://")
+    assert_one_line(said(GAZET_SITE__URL="nieuws"), 2, 'environment: GAZET_SITE__URL: "nieuws" is not an http or https URL')
+    assert_one_line(said(gazet_site__url="nieuws"), 2, "environment: gazet_site__url")
+    assert_one_line(said(GAZET_STROE__URL="x"), 2, 'environment: GAZET_STROE__URL: unknown key "stroe"', 'did you mean "store"?')
+    assert_one_line(said(GAZET_COLLECT__MAX_ITEMS="many"), 2, "environment: GAZET_COLLECT__MAX_ITEMS: 'many'")
+    assert_one_line(said(GAZET_COLLECT__ALLOW="127.0.0.1"), 2, "environment: GAZET_COLLECT__ALLOW", "list such as")
+    assert_one_line(said(GAZET_DEFAULTS__DIGEST__CADENCE="hourly"), 2, "environment: GAZET_DEFAULTS__DIGEST__CADENCE")
+    assert_one_line(said(GAZET_RELAY="provider"), 2, "environment: GAZET_RELAY: is not JSON")
+    assert_one_line(said(GAZET_RELAY='[{"name": "a"}]'), 2, "environment: GAZET_RELAY: 0.host: is missing")
+    assert_one_line(
+        said(GAZET_STORE__URL="postgres://ann:geheim@db/x"), 2, "environment: GAZET_STORE__URL", "postgresql+psycopg://"
+    )
     assert "geheim" not in said(GAZET_STORE__URL="postgres://ann:geheim@db/x").err
 
 
@@ -148,7 +152,7 @@ def test_a_wrong_environment_variable_is_named_and_not_the_file(world: World) ->
 )
 def test_a_wrong_word_on_the_command_line_is_one_line_and_exit_2(world: World, words: tuple[str, ...], said: str) -> None:
     ended = gazet(*words, site=world.folder)
-    one_line(ended, 2, said)
+    assert_one_line(ended, 2, said)
     assert ended.err.startswith("gazet: ")
 
 
@@ -173,7 +177,7 @@ def test_a_source_that_does_not_answer_is_named_and_its_items_stay(world: World)
 
 def test_a_page_that_is_no_feed_is_named_with_what_to_do(world: World, web: WebServer) -> None:
     web.serve("/leeg/", b"<html><body><p>Niets</p></body></html>", content_type="text/html")
-    one_line(gazet("check", web.url("/leeg/"), site=world.folder), 1, web.url("/leeg/"), "[source.page]")
+    assert_one_line(gazet("check", web.url("/leeg/"), site=world.folder), 1, web.url("/leeg/"), "[source.page]")
     world.write_feed("leeg", url=web.url("/leeg/"))
     ended = gazet("collect", "leeg", "--json", site=world.folder)
     assert ended.code == 1
@@ -202,14 +206,14 @@ def test_a_store_from_a_newer_version_is_refused_and_left_alone(world: World) ->
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     for words in (("status",), ("run", "--once"), ("migrate",)):
-        one_line(gazet(*words, site=world.folder), 2, str(path), "newer Gazet", "Install that version again")
+        assert_one_line(gazet(*words, site=world.folder), 2, str(path), "newer Gazet", "Install that version again")
 
 
 def test_a_store_that_has_moved_away_is_not_begun_anew(world: World) -> None:
     world.news("Eerste bericht", "2026-11-20T09:00")
     assert gazet("run", "--once", site=world.folder).code == 0
     (world.folder / "var/gazet.db").rename(world.folder / "elders.db")
-    one_line(gazet("run", "--once", site=world.folder), 2, "gazet.db is not there yet", "Correct store.url")
+    assert_one_line(gazet("run", "--once", site=world.folder), 2, "gazet.db is not there yet", "Correct store.url")
     assert not (world.folder / "var/gazet.db").exists()
     moved = gazet("items", "list", site=world.folder, env={"GAZET_STORE__URL": "sqlite:///elders.db"})
     assert "Eerste bericht" in moved.out
@@ -220,7 +224,7 @@ def test_a_missing_secret_is_never_replaced_once_somebody_subscribed(world: Worl
     world.close()
     secret = world.folder / "var/secret"
     secret.unlink()
-    one_line(gazet("status", site=world.folder), 2, str(secret), "restore it from a backup")
+    assert_one_line(gazet("status", site=world.folder), 2, str(secret), "restore it from a backup")
     assert not secret.exists()
 
 
@@ -230,14 +234,16 @@ def test_a_var_that_cannot_be_a_folder_is_one_line(world: World) -> None:
     (world.folder / "var").write_text("", encoding="utf-8")
     for words, code in ((("status",), 2), (("run", "--once"), 1)):
         ended = gazet(*words, site=world.folder)
-        one_line(ended, code, str(world.folder / "var"), "Not a directory")
+        assert_one_line(ended, code, str(world.folder / "var"), "Not a directory")
 
 
 def test_a_second_process_is_told_who_holds_the_site(world: World) -> None:
     from pipeline import app
 
     with app.site_lock(world.site.settings):
-        one_line(gazet("run", "--once", site=world.folder), 1, "Another process runs jobs on this site", f"pid {os.getpid()}")
+        assert_one_line(
+            gazet("run", "--once", site=world.folder), 1, "Another process runs jobs on this site", f"pid {os.getpid()}"
+        )
         assert gazet("status", site=world.folder).code == 0, "looking on is allowed beside it"
 
 
@@ -254,7 +260,7 @@ def test_a_full_disk_while_publishing_leaves_the_old_files_whole(world: World) -
     ended = gazet_process(
         "publish", "--site", world.folder, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, 90_000))
     )
-    one_line(ended, 1, str(public), "File too large", "unchanged", "Free some space")
+    assert_one_line(ended, 1, str(public), "File too large", "unchanged", "Free some space")
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in public.iterdir()} == before
     assert gazet("publish", site=world.folder).out.startswith("published po: 50 items")
     assert "Bericht 49" in (public / "po.html").read_text(encoding="utf-8")
@@ -293,7 +299,7 @@ def test_a_broken_template_loses_no_digest(world: World) -> None:
     path.parent.mkdir()
     path.write_text("{{ lezer }}", encoding="utf-8")
     eight = ("--now", "2026-11-24T08:00")
-    one_line(gazet("compose", *eight, site=world.folder), 1, str(path), "lezer")
+    assert_one_line(gazet("compose", *eight, site=world.folder), 1, str(path), "lezer")
     again = gazet("run", "--once", *eight, site=world.folder)
     assert again.code == 1
     assert str(path) in again.err
