@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 _SECONDS = 60.0
+_CTRL_C = b"\x03"
 
 
 def on_terminal(*words: str | Path, answers: list[str], site: Path | None = None, cwd: Path | None = None) -> tuple[str, int]:
@@ -23,8 +24,11 @@ def on_terminal(*words: str | Path, answers: list[str], site: Path | None = None
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GAZET_")}
         os.execve(sys.executable, argv, {**clean, "COLUMNS": "120", "TERM": "dumb", "PYTHONPATH": str(Path(__file__).parents[2])})
     shown, waiting, end = "", list(answers), time.monotonic() + _SECONDS
+    interrupted = False
     while time.monotonic() < end:
-        if not select.select([screen], [], [], 1.0)[0]:
+        if not select.select([screen], [], [], 2.0)[0]:
+            if interrupted:  # Python's input() misses a signal that comes between its prompt and its read: a person presses again
+                os.write(screen, _CTRL_C)
             continue
         try:
             data = os.read(screen, 4096)
@@ -35,6 +39,7 @@ def on_terminal(*words: str | Path, answers: list[str], site: Path | None = None
         shown += data.decode(errors="replace")
         if shown.endswith("]: ") and waiting:
             answer = waiting.pop(0)
-            os.write(screen, answer.encode() if answer == "\x03" else f"{answer}\n".encode())
+            interrupted = answer.encode() == _CTRL_C
+            os.write(screen, _CTRL_C if interrupted else f"{answer}\n".encode())
     os.close(screen)
     return shown, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
