@@ -63,6 +63,23 @@ class SubscriptionStatus(StrEnum):
     COMPLAINED = "complained"
 
 
+class SignupStatus(StrEnum):
+    """asked → told (a mail with the link to confirm was queued) → confirmed; or silent: no mail is sent, for a reason."""
+
+    ASKED = "asked"
+    TOLD = "told"
+    SILENT = "silent"
+    CONFIRMED = "confirmed"
+
+
+class ImageState(StrEnum):
+    """``waiting`` to be fetched, ``kept`` as a copy of our own, or ``failed`` and not shown."""
+
+    WAITING = "waiting"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
 class EditionStatus(StrEnum):
     """*Finished* is derived: no delivery queued, sending or deferred."""
 

@@ -11,6 +11,10 @@ from itsdangerous import BadSignature, Signer
 
 UNSUBSCRIBE = "unsubscribe"
 WEB = "web"
+CONFIRM = "confirm"
+PREFERENCES = "preferences"
+MY_DATA = "my-data"
+_PURPOSES = (UNSUBSCRIBE, WEB, CONFIRM, PREFERENCES, MY_DATA)
 
 
 class Links:
@@ -18,7 +22,7 @@ class Links:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._signers = {purpose: self._signer(purpose) for purpose in (UNSUBSCRIBE, WEB)}
+        self._signers = {purpose: self._signer(purpose) for purpose in _PURPOSES}
 
     def _signer(self, purpose: str) -> Signer:
         return Signer(self._secret, salt=f"gazet.{purpose}", sep=".", key_derivation="hmac", digest_method=hashlib.sha256)
@@ -49,6 +53,14 @@ class Links:
     def web_url(self, base_url: str, variant_id: int) -> str:
         """Read on the web: names the variant, never a person."""
         return f"{base_url}/read/{self.token(WEB, variant_id)}"
+
+    def confirm_url(self, base_url: str, signup_id: int) -> str:
+        """Where somebody confirms that they asked to subscribe."""
+        return f"{base_url}/confirm/{self.token(CONFIRM, signup_id)}"
+
+    def preferences_url(self, base_url: str, subscription_id: int) -> str:
+        """Where the person of a subscription chooses what comes, and when."""
+        return f"{base_url}/preferences/{self.token(PREFERENCES, subscription_id)}"
 
     def settings_hash(self, text: str) -> str:
         """A keyed hash of settings, which may hold a password: who reads the store cannot try guesses against it."""

@@ -81,12 +81,13 @@ _EMPTY = text("''")
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+def one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+    """The column holds one of these words."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _only(condition: str) -> dict[str, Any]:
+def only(condition: str) -> dict[str, Any]:
     """The condition of a partial index, in both dialects."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
@@ -151,7 +152,7 @@ class SourceRow(Base):
     body_hash: Mapped[str] = mapped_column(String(64), default="", server_default=_EMPTY)
     repeats: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     hints: Mapped[dict[str, Any] | None]
-    __table_args__ = (_one_of("state", SourceState),)
+    __table_args__ = (one_of("state", SourceState),)
 
 
 class PollRow(Base):
@@ -214,8 +215,8 @@ class ItemRow(Base):
     status: Mapped[str] = mapped_column(String(16))
     content_hash: Mapped[str] = mapped_column(String(64))
     __table_args__ = (
-        _one_of("status", ItemStatus),
-        Index("ix_items_held", "id", **_only("status = 'held'")),
+        one_of("status", ItemStatus),
+        Index("ix_items_held", "id", **only("status = 'held'")),
     )
 
 
@@ -284,7 +285,7 @@ class ArticleRow(Base):
     fetched_at: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")
     content: Mapped[dict[str, Any] | None]
-    __table_args__ = (Index("ix_articles_waiting", "source_id", "item_id", **_only("state = 'waiting'")),)
+    __table_args__ = (Index("ix_articles_waiting", "source_id", "item_id", **only("state = 'waiting'")),)
 
 
 class FeedItemRow(Base):
@@ -323,7 +324,7 @@ class ScheduleRow(Base):
     time: Mapped[str] = mapped_column(String(5))
     zone: Mapped[str] = mapped_column(String(64))
     next_due_at: Mapped[datetime | None] = mapped_column(index=True)
-    __table_args__ = (UniqueConstraint("feed", "cadence", "weekday", "day", "time", "zone"), _one_of("cadence", Cadence))
+    __table_args__ = (UniqueConstraint("feed", "cadence", "weekday", "day", "time", "zone"), one_of("cadence", Cadence))
 
 
 class ChoiceRow(Base):
@@ -364,7 +365,7 @@ class SubscriptionRow(Base):
     changed_at: Mapped[datetime]
     __table_args__ = (
         UniqueConstraint("subscriber_id", "feed"),
-        _one_of("status", SubscriptionStatus),
+        one_of("status", SubscriptionStatus),
         # The group-by of an opening reads this index alone.
         Index("ix_subscriptions_due", "schedule_id", "status", "settled_seq", "choice_id"),
     )
@@ -388,7 +389,7 @@ class EditionRow(Base):
     unsubscribe_mail: Mapped[str] = mapped_column(Text)
     uncertain: Mapped[str] = mapped_column(String(8))
     audience: Mapped[int] = mapped_column(Integer)
-    __table_args__ = (UniqueConstraint("feed", "due_at"), _one_of("status", EditionStatus))
+    __table_args__ = (UniqueConstraint("feed", "due_at"), one_of("status", EditionStatus))
 
 
 class VariantRow(Base):
@@ -432,14 +433,14 @@ class DeliveryRow(Base):
     changed_at: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("edition_id", "subscription_id"),
-        _one_of("status", DeliveryStatus),
+        one_of("status", DeliveryStatus),
         Index("ix_deliveries_edition_status", "edition_id", "status"),
         # A claim walks these from the front. Ordered by more than the id: else PostgreSQL may walk the primary key instead,
         # over all that was sent before (17 ms a claim among 100,000).
-        Index("ix_deliveries_queued", "edition_id", "variant_id", "id", **_only("status = 'queued'")),
-        Index("ix_deliveries_deferred", "edition_id", "next_at", "id", **_only("status = 'deferred'")),
-        Index("ix_deliveries_sending", "id", **_only("status = 'sending'")),
-        Index("ix_deliveries_uncertain", "uncertain_at", **_only("uncertain_at IS NOT NULL")),
+        Index("ix_deliveries_queued", "edition_id", "variant_id", "id", **only("status = 'queued'")),
+        Index("ix_deliveries_deferred", "edition_id", "next_at", "id", **only("status = 'deferred'")),
+        Index("ix_deliveries_sending", "id", **only("status = 'sending'")),
+        Index("ix_deliveries_uncertain", "uncertain_at", **only("uncertain_at IS NOT NULL")),
     )
 
 
@@ -463,7 +464,7 @@ class NoticeRow(Base):
     created_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
-    __table_args__ = (_one_of("status", DeliveryStatus),)
+    __table_args__ = (one_of("status", DeliveryStatus),)
 
 
 class RelayRow(Base):

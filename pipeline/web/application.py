@@ -22,7 +22,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.jobs.leave import How
 from pipeline.jobs.site import Site
 from pipeline.web.desk import Desk
 from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
@@ -31,6 +30,7 @@ _READERS = 32
 _WRITERS = 8
 """A writer may wait 30 s for the store; so many do not keep readers waiting."""
 _PUBLIC = ("GET", "HEAD")
+_FORM = (*_PUBLIC, "POST")
 
 
 def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Callable[[str], None]) -> ASGIApp:
@@ -41,13 +41,14 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
     """
     desk = Desk(site, clock, say)
     reading = _in_threads(CapacityLimiter(_READERS))
+    form = _with_forms(desk, reading)
     app = Starlette(
         routes=[
             Route("/", reading(desk.index), methods=_PUBLIC),
             Route("/healthz", reading(desk.health), methods=_PUBLIC),
             Route("/metrics", reading(desk.metrics), methods=_PUBLIC),
             Route("/read/{token:path}", reading(desk.read), methods=_PUBLIC),
-            Route("/unsubscribe/{token:path}", _unsubscribe(desk, reading(desk.ask)), methods=(*_PUBLIC, "POST")),
+            Route("/unsubscribe/{token:path}", form(desk.ask, desk.leave), methods=_FORM),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},
@@ -57,6 +58,7 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
 
 
 Handler = Callable[[Request], Response]
+FormHandler = Callable[[Request, bytes], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -70,23 +72,27 @@ def _in_threads(limiter: CapacityLimiter) -> Callable[[Handler], Endpoint]:
     return threaded
 
 
-def _unsubscribe(desk: Desk, ask: Endpoint) -> Endpoint:
+def _with_forms(desk: Desk, reading: Callable[[Handler], Endpoint]) -> Callable[[Handler, FormHandler], Endpoint]:
+    """For addresses where GET shows something and POST acts, with the body that it got."""
     writing = CapacityLimiter(_WRITERS)
 
-    async def endpoint(request: Request) -> Response:
-        """Only POST acts. Any body does: it only tells whether a mail program or a person did it (RFC 8058 §3.2)."""
-        if request.method != "POST":
-            return await ask(request)
-        try:
-            body = await read_body(request)
-        except BodyTooLarge:
-            return await anyio.to_thread.run_sync(desk.too_large, request)
-        except (TimeoutError, ClientDisconnect):
-            return Response(status_code=408, headers={"connection": "close"})
-        how = How.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else How.PAGE
-        return await anyio.to_thread.run_sync(desk.leave, request, how, limiter=writing)
+    def form(show: Handler, act: FormHandler) -> Endpoint:
+        shown = reading(show)
 
-    return endpoint
+        async def endpoint(request: Request) -> Response:
+            if request.method != "POST":
+                return await shown(request)
+            try:
+                body = await read_body(request)
+            except BodyTooLarge:
+                return await anyio.to_thread.run_sync(desk.too_large, request)
+            except (TimeoutError, ClientDisconnect):
+                return Response(status_code=408, headers={"connection": "close"})
+            return await anyio.to_thread.run_sync(act, request, body, limiter=writing)
+
+        return endpoint
+
+    return form
 
 
 def _refused(desk: Desk) -> Callable[[Request, Exception], Awaitable[Response]]:

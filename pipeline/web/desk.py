@@ -78,12 +78,13 @@ class Desk:
         return self._no_token(site) if found is None else self.pages.unsubscribe(site, found, done=found.gone)
 
     @_guarded
-    def leave(self, request: Request, how: How) -> Response:
-        """The person leaves, now or long ago: the answer is the same.
+    def leave(self, request: Request, body: bytes) -> Response:
+        """The person leaves, now or long ago: the answer is the same. Any body does: it only tells how (RFC 8058 §3.2).
 
         Looked at afterwards, so that a Gazet on another store can only have begun later, and reads of it in the record.
         """
         site = self.site()
+        how = How.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else How.PAGE
         found = leave.leave(site, request.path_params["token"], self.clock(), how)
         if config.names_other_store(site.settings):
             raise StoreError("store.url was edited, so nobody can leave here.", fix="Restart gazet.")

@@ -21,7 +21,20 @@ MAX_RUNNING = 128
 MAX_BODY_BYTES = 8192
 BODY_SECONDS = 10.0
 CSP = "default-src 'none'; img-src 'self'; {style}form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-OWN = ("feeds", "unsubscribe", "read", "healthz", "metrics")
+OWN = (
+    "archive",
+    "confirm",
+    "feeds",
+    "healthz",
+    "media",
+    "metrics",
+    "my-data",
+    "preferences",
+    "read",
+    "subscribe",
+    "unsubscribe",
+)
+"""The first parts of our own addresses."""
 _YEAR = 31_536_000
 
 

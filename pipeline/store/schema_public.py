@@ -1,0 +1,78 @@
+"""The tables behind what the public sees: sign-ups, published files beside a feed's own, and kept images."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pipeline.models import ImageState, SignupStatus
+from pipeline.store.schema import Base, Id, new_id, one_of, only
+
+
+class SignupRow(Base):
+    """Somebody asked to subscribe; subscriptions are made of it once that is confirmed, and it is forgotten when it is not.
+
+    ``feeds`` are slugs, ``wish`` the rhythm and choice asked for. ``evidence``: page and version of its wording; ``network``
+    is shortened. Whether a mail was due is decided later by a job, so that the web's answer tells nothing.
+    """
+
+    __tablename__ = "signups"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    address: Mapped[str] = mapped_column(Text)
+    folded: Mapped[str] = mapped_column(Text, index=True)
+    name: Mapped[str] = mapped_column(Text)
+    feeds: Mapped[list[Any]]
+    wish: Mapped[dict[str, Any]]
+    language: Mapped[str] = mapped_column(String(35))
+    evidence: Mapped[dict[str, Any]]
+    network: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    asked_at: Mapped[datetime] = mapped_column(index=True)
+    told_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    __table_args__ = (
+        one_of("status", SignupStatus),
+        Index("ix_signups_network", "network", "asked_at"),
+        Index("ix_signups_asked", "id", **only("status = 'asked'")),
+    )
+
+
+class OutputRow(Base):
+    """Published files beside a feed's own (one per topic, source or category), kept stable like those of ``FeedRow``.
+
+    ``path``: below ``var/public``, without the extension.
+    """
+
+    __tablename__ = "outputs"
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
+    feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"), index=True)
+    input_hash: Mapped[str] = mapped_column(String(64), default="")
+    written_hash: Mapped[str] = mapped_column(String(64), default="")
+    changed_at: Mapped[datetime | None]
+
+
+class ImageRow(Base):
+    """An image that items name: ``waiting`` to be looked at, ``kept`` as ``file`` below ``var/public/media``, or ``failed``.
+
+    ``key`` is the SHA-256 of its address. ``width`` and ``height`` in pixels and ``size`` in bytes are those of the copy.
+    """
+
+    __tablename__ = "images"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(8))
+    file: Mapped[str] = mapped_column(Text, default="")
+    media_type: Mapped[str] = mapped_column(String(64), default="")
+    width: Mapped[int] = mapped_column(Integer, default=0)
+    height: Mapped[int] = mapped_column(Integer, default=0)
+    size: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_at: Mapped[datetime | None]
+    fetched_at: Mapped[datetime | None]
+    used_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (one_of("state", ImageState), Index("ix_images_waiting", "next_at", "key", **only("state = 'waiting'")))
