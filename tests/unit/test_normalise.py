@@ -126,6 +126,8 @@ def test_long_texts_end_at_a_word() -> None:
         ("<img src='/i.png' width=1 height=1 onerror=x>na", "na"),
         ("<img src='/i.png' alt='Een beeld'>", '<img src="https://www.example.org/i.png" alt="Een beeld">'),
         ("<svg><script>x</script></svg>na", "na"),
+        ('voor<iframe src="https://x/"/>na', "voorna"),
+        ("voor<object data=x><p>Zie <a href=/f>de film</a></p>", 'voor<p>Zie <a href="https://www.example.org/f">de film</a></p>'),
     ],
 )
 def test_content_is_harmless_and_absolute(markup: str, expected: str) -> None:
