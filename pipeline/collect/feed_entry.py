@@ -80,7 +80,7 @@ def _address(entry: Mapping[str, Any]) -> str:
     A guid that is no address is none, even where isPermaLink is left out and so means true. FeedBurner's and Atom's
     out-of-line ``content`` addresses stand where there is no better.
     """
-    if original := text(entry, "feedburner_origlink"):
+    if absolute_url(original := text(entry, "feedburner_origlink"), ""):
         return original
     pages = [link for link in links(entry) if get(link, "rel") == "alternate"]
     readable = [link for link in pages if text(link, "type") in ("", "html", *_HTML)]
@@ -125,7 +125,8 @@ def _content(entry: Mapping[str, Any]) -> str:
     for part in parts:
         if text(part, "type") in _HTML:
             return _as_markup(part["value"], part)
-    return html.escape(parts[0]["value"], quote=False) if parts and text(parts[0], "type") == "text/plain" else ""
+    words = next((part["value"] for part in parts if text(part, "type").startswith("text/")), "")
+    return html.escape(words, quote=False)
 
 
 def _as_markup(value: object, detail: Mapping[str, Any]) -> str:
@@ -153,8 +154,9 @@ def _resolved(markup: str, base: str) -> str:
 
 
 def _authors(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [plain_text(author, "name") for author in get(entry, "authors") or []]
-    return tuple(dict.fromkeys(name for name in names if name))[:20]
+    """Names alone, no one's mail address."""
+    names = [plain_text(author, "name").strip(" ,;") for author in get(entry, "authors") or []]
+    return tuple(dict.fromkeys(name for name in names if name and not name.lower().startswith("mailto:")))[:20]
 
 
 def _categories(entry: Mapping[str, Any]) -> tuple[str, ...]:

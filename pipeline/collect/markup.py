@@ -70,6 +70,8 @@ _ATTRIBUTES = {
 _USELESS_IMAGE = re.compile(r"<img(?![^<>]*\ssrc=)[^<>]*+>|<img[^<>]*\s(?:width|height)=\"[01](?:px)?\"[^<>]*+>")
 # To HTML it is open, and what follows is lost; to the many who write XML it is closed.
 _CLOSED_FRAME = re.compile(r"(<iframe\b[^<>]*)/>", re.IGNORECASE)
+# As XML is written out; HTML reads a second break in it.
+_CLOSED_BREAK = re.compile(r"(<br\b[^<>]*+>)</br>", re.IGNORECASE)
 _CLEAN_TAG = re.compile(r"<(/?)([a-z0-9]++)[^<>]*+>")
 
 
@@ -160,6 +162,7 @@ def clean_html(markup: str, base_url: str) -> str:
     Links stop where their addresses are together as long as markup may be: 40,000 short ones on a long address made 80 MB.
     """
     fragment = _CLOSED_FRAME.sub(r"\1></iframe>", _ILLEGAL.sub("", markup)[:_MAX_FRAGMENT])
+    fragment = _CLOSED_BREAK.sub(r"\1", fragment)
     try:
         measure(fragment)
     except TooComplexError:

@@ -492,3 +492,30 @@ def test_a_podcast_with_only_a_subtitle_has_that() -> None:
     podcast = '<x:subtitle xmlns:x="http://www.itunes.com/dtds/podcast-1.0.dtd">Kort</x:subtitle>'
     assert item(f"<title>x</title><guid>1</guid>{podcast}").summary_html == "Kort"
     assert item(f"<title>x</title><guid>1</guid><description>Lang</description>{podcast}").summary_html == "Lang"
+
+
+@pytest.mark.parametrize(
+    ("told", "authors"),
+    [
+        ("jan@a.example (Jan Jansen)", ("Jan Jansen",)),
+        ("Jan Jansen &lt;jan@a.example&gt;", ("Jan Jansen",)),
+        ("jan@a.example, Jan Jansen", ("Jan Jansen",)),
+        ("jan@a.example", ()),
+        ("jan@a.nl (Jan Jansen)", ("Jan Jansen",)),
+        ("jan@a.amsterdam (Jan Jansen)", ("Jan Jansen",)),
+        ("Jan Jansen (jan@a.amsterdam)", ("Jan Jansen",)),
+        ("@jan", ("@jan",)),
+        ("mailto:Jan%20Jansen%20%3Cjan%40a.example%3E", ()),
+    ],
+)
+def test_the_name_of_an_author_is_kept_and_the_address_is_not(told: str, authors: tuple[str, ...]) -> None:
+    assert item(f"<guid>1</guid><author>{told}</author>").authors == authors
+
+
+def test_an_original_address_that_is_none_is_not_taken() -> None:
+    burner = '<f:origLink xmlns:f="http://rssnamespace.org/feedburner/ext/1.0">geen adres</f:origLink>'
+    assert item(f"<title>x</title><link>https://a.example/1</link>{burner}").url == "https://a.example/1"
+
+
+def test_content_in_another_kind_of_text_is_text() -> None:
+    assert atom('<id>1</id><content type="text/markdown"># Kop &lt;3</content>').content_html == "# Kop &lt;3"
