@@ -27,7 +27,7 @@ _EN_MONTH = (
 _ZONE = r"(?:GMT|UTC?)?[+-]\d{1,2}(?::?\d{2})?|[a-z]{1,5}|[a-z]{2,20}/[a-z_]{2,30}(?:/[a-z_]{2,30})?"
 _RFC822 = re.compile(
     rf"(?:{_EN_WEEKDAY}\.?\s?,?\s*)?(\d{{1,2}})\s+{_EN_MONTH}\.?\s+(\d{{4}}|\d{{2}})"
-    rf"(?:\s+(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?(?:\s*({_ZONE}))?)?",
+    rf"(?:\s+(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?(?:\s*-?({_ZONE}))?)?",
     re.IGNORECASE | re.ASCII,
 )
 _ASCTIME = re.compile(
