@@ -269,6 +269,15 @@ class KnownItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Theirs:
+    """An item whose text is another source's that is still read: its address and title, and that ``source``'s address."""
+
+    url: str
+    title: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class PastVersion:
     """How an item read before it was changed at ``until``; ``number`` 1 is the oldest."""
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from pipeline.collect import likeness
 from pipeline.collect.decide import decide, every_key, is_owner
+from pipeline.collect.naming import is_untitled, named_by_address, unnamed
 from pipeline.collect.restless import LOOK_BACK, Verdict, judge
 from pipeline.jobs.articles import overlaid
 from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
@@ -76,11 +77,10 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     changed = {update.item_id: update.candidate for update in plan.updates if update.changed}
     if not changed:
         return 0, ()
-    for item_id, (url, other) in items.of_living_sources(tx, source.id, changed).items():
-        if not is_owner(changed[item_id], source.url, url, other):
+    for item_id, theirs in items.of_living_sources(tx, source.id, changed).items():
+        if not is_owner(changed[item_id], source.url, theirs):
             del changed[item_id]
-    told = articles.contents(tx, changed)
-    changed = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
+    changed = _as_known(tx, changed)
     stored, past = versions.present(tx, changed), versions.since(tx, changed, now - LOOK_BACK)
     verdicts = {item_id: judge(stored[item_id], one, past.get(item_id, ()), now) for item_id, one in changed.items()}
     written = {verdict: [(one, changed[one]) for one, said in verdicts.items() if said is verdict] for verdict in Verdict}
@@ -89,6 +89,15 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     items.change_all(tx, source.id, written[Verdict.BACK], now, quiet=True)
     remarks = tuple(f'"{one.title[:60]}" changes back and forth; it stays as it is for now' for _id, one in written[Verdict.WAIT])
     return len(written[Verdict.TAKE]), remarks
+
+
+def _as_known(tx: Tx, changed: Mapping[int, CandidateItem]) -> dict[int, CandidateItem]:
+    """With what their articles tell; what has no title keeps waiting for one, or has the one that its address gives."""
+    told = articles.contents(tx, changed)
+    laid = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
+    untitled = [item_id for item_id, one in laid.items() if is_untitled(one)]
+    waiting, settled = articles.states(tx, untitled)
+    return laid | {one: unnamed(laid[one]) for one in waiting} | {one: named_by_address(laid[one]) for one in settled}
 
 
 def add_likenesses(tx: Tx, added: Sequence[tuple[int, CandidateItem]], *, neighbours: bool) -> None:

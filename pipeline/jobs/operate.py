@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pipeline.collect.naming import named_by_address
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs import rehearsed
@@ -138,16 +139,34 @@ def hold(site: Site, item_id: int, now: datetime) -> None:
         items.set_status(tx, item_id, ItemStatus.HELD, now)
 
 
-def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> list[str]:
-    """Give a held or discarded item its number in every feed it belongs to; returns those feeds. ``mailed``: digests show it."""
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many items were released, in which feeds, and how many of them are shown only once their articles tell their titles."""
+
+    items: int
+    feeds: tuple[str, ...]
+    waiting: int
+
+
+def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> Released:
+    """Give a held or discarded item its number in every feed it belongs to. ``mailed``: digests show it."""
     with site.store.write() as tx:
         _expect(tx, item_id, ItemStatus.HELD, ItemStatus.DISCARDED)
-        items.set_status(tx, item_id, ItemStatus.RELEASED, now)
-        slugs = items.feeds_of(tx, item_id)
-        for slug in slugs:
-            items.release(tx, slug, [item_id], {item_id} if mailed else set(), now)
+        done = _release(tx, [item_id], now, mailed=mailed)
         _settle_floods(tx, now)
-    return slugs
+    return done
+
+
+def _release(tx: Tx, item_ids: Sequence[int], now: datetime, *, mailed: bool) -> Released:
+    """Items of the same feeds. One that waits for its title gets the number that digests go by with it, as in a collect."""
+    for item_id in item_ids:
+        items.set_status(tx, item_id, ItemStatus.RELEASED, now)
+    unnamed = items.unnamed(tx, item_ids)
+    slugs = items.feeds_of(tx, item_ids[0])
+    for slug in slugs:
+        lacking = items.unnumbered(tx, slug, item_ids) - (unnamed if mailed else set())
+        items.release(tx, slug, [one for one in item_ids if one in lacking], set(item_ids) if mailed else set(), now)
+    return Released(len(item_ids), tuple(slugs), len(unnamed))
 
 
 def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:
@@ -173,18 +192,13 @@ def held_of(site: Site, url: str) -> list[int]:
     return held
 
 
-def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) -> tuple[int, list[str]]:
-    """Publish what is held of a source, as ``release`` does each; returns how many, and in which feeds. All or none."""
+def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) -> Released:
+    """Publish what is held of a source, as ``release`` does each. All or none."""
     held = held_of(site, url)
     with site.store.write() as tx:
-        for item_id in held:
-            items.set_status(tx, item_id, ItemStatus.RELEASED, now)
-        slugs = items.feeds_of(tx, held[0])
-        for slug in slugs:
-            lacking = items.unnumbered(tx, slug, held)
-            items.release(tx, slug, [one for one in held if one in lacking], set(held) if mailed else set(), now)
+        done = _release(tx, held, now, mailed=mailed)
         _settle_flood(tx, url, now)
-    return len(held), slugs
+    return done
 
 
 def discard_held(site: Site, url: str, now: datetime) -> int:
@@ -234,6 +248,8 @@ def omit(site: Site, item_ids: Sequence[int], *, slug: str | None, undo: bool) -
         for item_id in dict.fromkeys(item_ids):
             _expect(tx, item_id, ItemStatus.RELEASED)
             numbers = items.numbers_of(tx, item_id)
+            if items.unnamed(tx, [item_id]):
+                raise UsageError(f"Item {item_id} still waits for its title.", fix=f'"gazet items hold {item_id}" keeps it out.')
             for feed in [slug] if slug else list(numbers):
                 if feed not in numbers:
                     raise UsageError(f"Item {item_id} is not in feed {feed}.", fix=f"It is in: {', '.join(numbers) or 'none'}.")
@@ -292,7 +308,7 @@ def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: b
         sources.lock(tx, merge.source_id)
         entry = merges.candidate_of(tx, merge_id)
         parted = ItemStatus.HELD if status is ItemStatus.HELD else ItemStatus.RELEASED
-        other = merges.undo(tx, merge, status=parted, now=now)
+        other = merges.undo(tx, merge, named_by_address(entry), status=parted, now=now)
         if versions.present(tx, [item_id])[item_id].content_hash == entry.content_hash:  # what it wrote over the item's text
             versions.bring_back(tx, item_id, merge.at, now)
         slugs = items.feeds_of(tx, other) if parted is ItemStatus.RELEASED else []

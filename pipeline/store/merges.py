@@ -87,9 +87,8 @@ def candidate_of(tx: Tx, merge_id: int) -> CandidateItem:
     return from_json(tx.execute(select(MergeRow.candidate).where(MergeRow.id == merge_id)).scalar_one() or {})
 
 
-def undo(tx: Tx, merge: MergeRecord, *, status: ItemStatus, now: datetime) -> int:
-    """Make the entry an item of its own, known by its keys at its source; returns its id."""
-    candidate = candidate_of(tx, merge.id)
+def undo(tx: Tx, merge: MergeRecord, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
+    """Make the entry (``candidate_of``) an item of its own, known by its keys at its source; returns its id."""
     items.forget_keys(tx, merge.source_id, [*candidate.keys, candidate.title_key])
     made = items.add(tx, merge.source_id, merge.source, candidate, status=status, now=now)
     tx.execute(update(MergeRow).where(MergeRow.id == merge.id).values(undone_at=now, other_id=made))

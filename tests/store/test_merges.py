@@ -46,7 +46,7 @@ def test_undoing_a_merge_gives_the_entry_its_keys_and_an_identity_of_its_own(sto
         items.add_keys(tx, sources[1], [(kept, candidate(2))])
         merges.note(tx, sources[1], [Merge(kept, candidate(2), "the same text")], NOW)
         [merge] = merges.of_item(tx, kept)
-        made = merges.undo(tx, merge, status=ItemStatus.RELEASED, now=NOW + DAY)
+        made = merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.RELEASED, now=NOW + DAY)
         keys = candidate(2).keys
         assert {one.item_id for one in items.known(tx, sources[1], keys).values()} == {made}
         assert {one.item_id for one in items.known(tx, sources[0], candidate(1).keys).values()} == {kept}
@@ -66,7 +66,7 @@ def test_the_record_names_what_an_item_goes_by_until_a_merge_is_undone(store: St
     assert told() == Numbered("po", 1, f"{own} {theirs}", f"{candidate(1).url} {candidate(2).url}")
     with store.write() as tx:
         [merge] = merges.of_item(tx, kept)
-        merges.undo(tx, merge, status=ItemStatus.HELD, now=NOW)
+        merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.HELD, now=NOW)
     assert told() == Numbered("po", 1, own, candidate(1).url)
 
 
@@ -77,7 +77,7 @@ def test_only_released_items_of_other_sources_that_were_never_parted_are_alike(s
         items.set_status(tx, made[1], ItemStatus.HELD, NOW)
         items.add_keys(tx, sources[1], [(made[2], candidate(3))])
         merges.note(tx, sources[1], [Merge(made[3], candidate(5), "the same text")], NOW)
-        merges.undo(tx, merges.of_item(tx, made[3])[0], status=ItemStatus.RELEASED, now=NOW)
+        merges.undo(tx, merges.of_item(tx, made[3])[0], candidate(5), status=ItemStatus.RELEASED, now=NOW)
         [found] = merges.alike(tx, sources[1], ["po"], ["a", "b", "c"], NOW - DAY)
         assert (found.item_id, found.bands) == (made[0], {"a", "b"})
         assert merges.alike(tx, sources[1], ["vo"], ["a"], NOW - DAY) == []

@@ -32,6 +32,7 @@ MODULES = (
     "collect.listing",
     "collect.markup",
     "collect.name_blocks",
+    "collect.naming",
     "collect.normalise",
     "collect.noted_dates",
     "collect.offers",
