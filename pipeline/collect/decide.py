@@ -78,6 +78,15 @@ def _by_key(candidate: CandidateItem, known: Known, remarks: list[str]) -> _Matc
     return _Match(item, _reason(candidate, key, known))
 
 
+def theirs(candidates: Iterable[CandidateItem], found: Mapping[str, Sequence[KnownItem]]) -> dict[str, KnownItem]:
+    """Of the items that other sources have brought under one key, the one whose story is told here; else the oldest."""
+    chosen = {key: listed[0] for key, listed in found.items()}
+    for candidate in candidates:
+        for key in every_key([candidate]) & found.keys():
+            chosen[key] = next((item for item in found[key] if not is_apart(candidate, item)), chosen[key])
+    return chosen
+
+
 def is_apart(candidate: CandidateItem, item: KnownItem) -> bool:
     """Whether it tells another story than an item that has its key. A title that is no more than the address says nothing,
     nor does one that the item is still waiting for.
@@ -89,11 +98,17 @@ def is_apart(candidate: CandidateItem, item: KnownItem) -> bool:
 def is_owner(candidate: CandidateItem, source_url: str, item: Theirs) -> bool:
     """Whether the text of another source's item is to be this entry's, whose address it has.
 
-    So it is where the address lies on the entry's own source's host, and not on the other's; and where the item has no title yet.
+    So it is where the address lies on the entry's own source's host, or on the one that this is a part of (feeds.example.org),
+    and not on the other's; and where the item has no title yet. Of a source on another host nobody can say whose news it tells.
     """
     if is_untitled(candidate) or url_key(candidate.url) != url_key(item.url):
         return False
-    return not item.title or _host(candidate.url) == _host(source_url) != _host(item.source)
+    home = _host(candidate.url)
+    return not item.title or (_is_part(_host(source_url), home) and not _is_part(_host(item.source), home))
+
+
+def _is_part(host: str, home: str) -> bool:
+    return bool(home) and (host == home or host.endswith(f".{home}"))
 
 
 def _host(url: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline.collect.decide import every_key, is_apart
+from pipeline.collect.decide import every_key, is_apart, theirs
 from pipeline.collect.likeness import unlike
 from pipeline.collect.naming import is_untitled, named_by_address, unnamed
 from pipeline.collect.normalise import url_key
@@ -59,7 +59,7 @@ def of_new(
     with site.store.read() as tx:
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
-        known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
+        known = known | theirs(reading.taken, items.known_elsewhere(tx, source.id, keys - known.keys()))
     lacking = [one for one in reading.taken if one.url and not _is_known(one, known) and is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told, ends = {one.keys[0]: Outcome(WAITING) for one in newest}, time.monotonic() + _PATIENCE

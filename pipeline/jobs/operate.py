@@ -307,14 +307,18 @@ def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: b
             raise UsageError(f"Item {item_id} has no merge {merge_id} to undo.", fix=f'"gazet items unmerge {item_id} --list".')
         sources.lock(tx, merge.source_id)
         entry = merges.candidate_of(tx, merge_id)
-        parted = ItemStatus.HELD if status is ItemStatus.HELD else ItemStatus.RELEASED
+        parted = ItemStatus.HELD if status is ItemStatus.HELD and merge.other is None else ItemStatus.RELEASED
         other = merges.undo(tx, merge, named_by_address(entry), status=parted, now=now)
         if versions.present(tx, [item_id])[item_id].content_hash == entry.content_hash:  # what it wrote over the item's text
             versions.bring_back(tx, item_id, merge.at, now)
         slugs = items.feeds_of(tx, other) if parted is ItemStatus.RELEASED else []
         shown = [one for one in slugs if mailed and _is_young(site, one, entry, now)]
+        numbered = items.numbers_of(tx, other)  # it had been an item before
         for slug in slugs:
-            items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+            if slug not in numbered:
+                items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+            elif not mailed:
+                items.set_mailed(tx, slug, other, False)
     return Unmerged(item_id, other, tuple(slugs), tuple(shown))
 
 

@@ -57,24 +57,28 @@ class ListedItem:
 
 def known(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
     """The items this source is known to have brought under any of these keys."""
-    return _known(tx, source_id, ItemOriginRow.source_id == source_id, keys, elsewhere=False)
+    found = _known(tx, source_id, ItemOriginRow.source_id == source_id, keys, elsewhere=False)
+    return {key: one for key, [one] in found.items()}
 
 
-def _known(tx: Tx, source_id: int, where: ColumnElement[bool], keys: Iterable[str], *, elsewhere: bool) -> dict[str, KnownItem]:
+def _known(
+    tx: Tx, source_id: int, where: ColumnElement[bool], keys: Iterable[str], *, elsewhere: bool
+) -> dict[str, list[KnownItem]]:
     plain = ("content_hash", "url", "title", "summary", "published_at")
     query = select(ItemOriginRow.key, ItemRow.id, ItemRow.source_id, *(getattr(ItemRow, name) for name in plain))
     query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(where).order_by(ItemRow.id)
-    found: dict[str, KnownItem] = {}
+    found: dict[str, list[KnownItem]] = {}
     for part in parts(sorted(set(keys))):
         for row in tx.execute(query.where(ItemOriginRow.key.in_(part))):
-            if row.key not in found:
+            listed = found.setdefault(row.key, [])
+            if not listed or listed[-1].item_id != row.id:  # two sources may have brought it under one key
                 values = {name: getattr(row, name) for name in plain}
-                found[row.key] = KnownItem(row.id, **values, elsewhere=elsewhere, theirs=row.source_id != source_id)
+                listed.append(KnownItem(row.id, **values, elsewhere=elsewhere, theirs=row.source_id != source_id))
     return found
 
 
-def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
-    """The items that other sources of this source's feeds have brought under any of these keys.
+def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, list[KnownItem]]:
+    """The items that other sources of this source's feeds have brought under any of these keys, the oldest first.
 
     An address is the same story wherever it is found. A guid is only compared with those of sources that have left the
     settings: an edited source URL makes nothing new, and two living sources may both number their entries from 1. Of living
@@ -369,6 +373,12 @@ def set_status(tx: Tx, item_id: int, status: ItemStatus, now: datetime) -> None:
     tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(status=status))
     if status is ItemStatus.WITHDRAWN:
         tx.execute(update(FeedItemRow).where(FeedItemRow.item_id == item_id).values(withdrawn_at=now))
+
+
+def show_again(tx: Tx, item_id: int) -> None:
+    """A withdrawn item is back in the feeds, with the numbers that it has kept."""
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(status=ItemStatus.RELEASED))
+    tx.execute(update(FeedItemRow).where(FeedItemRow.item_id == item_id).values(withdrawn_at=None))
 
 
 def feeds_of(tx: Tx, item_id: int) -> list[str]:

@@ -231,7 +231,7 @@ class ItemOriginRow(Base):
 class MergeRow(Base):
     """An entry that was taken for a known item by another key than its strongest, or for one of another source; undoable.
 
-    ``candidate``: the entry as it was then; ``other_id``: the item that undoing made of it.
+    ``candidate``: the entry as it was then; ``other_id``: the item that undoing made of it, or that it had been before.
     """
 
     __tablename__ = "merges"

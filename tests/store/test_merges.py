@@ -54,6 +54,25 @@ def test_undoing_a_merge_gives_the_entry_its_keys_and_an_identity_of_its_own(sto
         assert (undone.undone_at, undone.other, undone.keys, undone.source) == (NOW + DAY, made, keys, OTHER)
 
 
+def test_an_item_that_became_part_of_another_is_itself_again_once_undone(store: Store, sources: tuple[int, int]) -> None:
+    with store.write() as tx:
+        [kept] = add_items(tx, [1])
+        other = items.add(tx, sources[1], OTHER, candidate(2), status=ItemStatus.RELEASED, now=NOW)
+        items.release(tx, "po", [other], {other}, NOW)
+        merges.add_bands(tx, {kept: ("a",), other: ("a", "b")})
+        assert merges.join(tx, kept, other, "one story", NOW)
+        assert [one.item.id for one in items.newest(tx, "po", 9)] == [kept]
+        assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {kept}
+        [merge] = merges.of_item(tx, kept)
+        assert (merge.other, merge.keys[0], merge.undone_at) == (other, "guid:2", None)
+        assert not merges.join(tx, kept, other, "one story", NOW), "it is withdrawn"
+        assert merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.RELEASED, now=NOW) == other
+        assert [(one.seq, one.item.id) for one in items.newest(tx, "po", 9)] == [(2, other), (1, kept)]
+        assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {other}
+        assert not merges.join(tx, kept, other, "one story", NOW), "a person has parted them"
+        assert not merges.join(tx, other, kept, "one story", NOW)
+
+
 def test_the_record_names_what_an_item_goes_by_until_a_merge_is_undone(store: Store, sources: tuple[int, int]) -> None:
     def told() -> Numbered:
         assert store.record is not None
