@@ -129,6 +129,8 @@ def release(
         say(f"released item {item} in {', '.join(done.feeds) or 'no feed: none reads its source now'}")
     if done.waiting:
         say(f"{count(done.waiting, 'item')} without a title: shown once the article was read")
+    if done.joined:
+        say(f"{count(done.joined, 'item')} told by another source since: part of what that one shows")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs import rehearsed
 from pipeline.jobs.lines import count as count_of
+from pipeline.jobs.same_story import join_told
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import CandidateItem, DeliveryStatus, EditionStatus, ItemStatus, PastVersion
@@ -141,11 +142,16 @@ def hold(site: Site, item_id: int, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How many items were released, in which feeds, and how many of them are shown only once their articles tell their titles."""
+    """How many items were released, and in which feeds.
+
+    Of these ``waiting`` are shown only once their articles tell their titles, and ``joined`` have been told by another source
+    since: they are a part of its items now.
+    """
 
     items: int
     feeds: tuple[str, ...]
     waiting: int
+    joined: int
 
 
 def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> Released:
@@ -158,15 +164,20 @@ def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> 
 
 
 def _release(tx: Tx, item_ids: Sequence[int], now: datetime, *, mailed: bool) -> Released:
-    """Items of the same feeds. One that waits for its title gets the number that digests go by with it, as in a collect."""
+    """Items of the same feeds. One that waits for its title gets the number that digests go by with it, as in a collect.
+
+    What another source has told since is not shown a second time.
+    """
+    slugs = items.feeds_of(tx, item_ids[0])
+    joined = set()
     for item_id in item_ids:
         items.set_status(tx, item_id, ItemStatus.RELEASED, now)
-    unnamed = items.unnamed(tx, item_ids)
-    slugs = items.feeds_of(tx, item_ids[0])
+        joined |= {item_id} if join_told(tx, item_id, now) else set()
+    unnamed = items.unnamed(tx, item_ids) - joined
     for slug in slugs:
         lacking = items.unnumbered(tx, slug, item_ids) - (unnamed if mailed else set())
         items.release(tx, slug, [one for one in item_ids if one in lacking], set(item_ids) if mailed else set(), now)
-    return Released(len(item_ids), tuple(slugs), len(unnamed))
+    return Released(len(item_ids), tuple(slugs), len(unnamed), len(joined))
 
 
 def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:

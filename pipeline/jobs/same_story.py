@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.collect import likeness
+from pipeline.collect.decide import is_apart, theirs
 from pipeline.models import CandidateItem, CollectPlan, Merge
-from pipeline.store import Tx, feeds, merges
+from pipeline.store import Tx, feeds, items, merges
 from pipeline.store.merges import WITHIN, Alike
 from pipeline.store.sources import SourceRecord
 
@@ -57,6 +58,20 @@ def merge_alike(tx: Tx, source: SourceRecord, plan: CollectPlan, own: Collection
     became = _join(tx, pairs, named, {one.item_id for one in taken.values()} | seen, now)
     merges.add_bands(tx, {became.get(item_id, item_id): bands[place] for place, item_id in named.items() if bands[place]})
     return _moved(_with_merged(plan, taken), became)
+
+
+def join_told(tx: Tx, item_id: int, now: datetime) -> bool:
+    """A held item that is released becomes part of the item that another source has made of its address since, if there is one."""
+    for source_id, keys in merges.names_of(tx, item_id).items():
+        entry = items.as_candidate(tx, item_id)
+        if entry is None:
+            return False
+        entry = replace(entry, keys=tuple(key for key in keys if key.startswith("url:")))
+        for one in theirs([entry], items.known_elsewhere(tx, source_id, entry.keys)).values():
+            same = one.item_id != item_id and not is_apart(entry, one)
+            if same and merges.join(tx, one.item_id, item_id, "the same address at another source", now):
+                return True
+    return False
 
 
 def _alike(tx: Tx, source: SourceRecord, bands: Sequence[Sequence[str]], now: datetime) -> list[Alike]:

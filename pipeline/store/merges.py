@@ -182,7 +182,7 @@ def join(tx: Tx, kept: int, other: int, reason: str, now: datetime) -> bool:
         return False
     candidate = items.as_candidate(tx, other)
     assert candidate is not None
-    for source_id, keys in _names(tx, other).items():
+    for source_id, keys in names_of(tx, other).items():
         note(tx, source_id, [Merge(kept, replace(candidate, keys=keys), reason)], now, other=other)
     tx.execute(update(ItemOriginRow).where(ItemOriginRow.item_id == other).values(item_id=kept))
     bands = tx.execute(select(LikenessRow.band).where(LikenessRow.item_id == other)).scalars().all()
@@ -196,7 +196,7 @@ def _may_join(tx: Tx, kept: int, other: int) -> bool:
     rows = tx.execute(query).all()
     if [row.status for row in rows] != [ItemStatus.RELEASED] * 2 or abs(rows[0].published_at - rows[1].published_at) > WITHIN:
         return False
-    if _names(tx, kept).keys() & _names(tx, other).keys():
+    if names_of(tx, kept).keys() & names_of(tx, other).keys():
         return False
     pair = or_(
         and_(MergeRow.item_id == kept, MergeRow.other_id == other), and_(MergeRow.item_id == other, MergeRow.other_id == kept)
@@ -211,7 +211,7 @@ def _may_join(tx: Tx, kept: int, other: int) -> bool:
     return all(feed in places[kept] and (places[kept][feed] or not mailed) for feed, mailed in places[other].items())
 
 
-def _names(tx: Tx, item_id: int) -> dict[int, tuple[str, ...]]:
+def names_of(tx: Tx, item_id: int) -> dict[int, tuple[str, ...]]:
     """By source, the keys that name the item there; first the one that made its identity, then guids, which are the strongest."""
     query = select(ItemOriginRow.source_id, SourceRow.url, ItemOriginRow.key, ItemRow.identity)
     query = query.join(SourceRow, SourceRow.id == ItemOriginRow.source_id).join(ItemRow, ItemRow.id == ItemOriginRow.item_id)

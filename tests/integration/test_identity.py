@@ -367,6 +367,20 @@ def test_what_is_held_or_dropped_of_one_source_hides_no_other_source_s_news(two:
         assert two.shown[0].item.id != first.item.id
 
 
+def test_what_is_released_after_another_source_told_it_is_not_shown_twice(two: Sources) -> None:
+    mine = replace(SCHOOL, guid="a-5")
+    two.collect([mine, entry(1)], [])
+    held = two.ids()
+    for item_id in held.values():
+        operate.hold(two.world.site, item_id, two.now)
+    two.collect([mine, entry(1)], [SCHOOL])
+    assert sum(operate.release(two.world.site, item_id, two.now).joined for item_id in held.values()) == 1
+    for _ in range(2):
+        assert sorted(two.titles) == sorted([SCHOOL.title, TITLES[1]])
+        assert [done.new for done in two.collect([mine, entry(1)], [SCHOOL])] == [0, 0]
+    assert two.reasons() == ["the same address at another source"]
+
+
 def test_an_address_on_a_source_s_own_host_shows_that_source_s_text(tmp_path: Path, web: WebServer, migrated_file: Path) -> None:
     sources = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml"), other_host="localhost")
     told = replace(SCHOOL, guid="a-5", title="School geopend door minister: klik hier", text=TEXTS[3] + " Klik hier voor meer.")
