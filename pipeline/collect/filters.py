@@ -110,11 +110,6 @@ def _against(item: _Reading, source: SourceSettings, now: datetime, patience: _P
     return f"by [[source.exclude]] {describe(refused)}" if refused else ""
 
 
-def topics_of(candidate: CandidateItem, source: SourceSettings) -> tuple[str, ...]:
-    """The names of the source's topics that an item has, as the settings order them."""
-    return _topics(candidate, source.topic, _Patience())
-
-
 def with_topics(candidates: Sequence[CandidateItem], source: SourceSettings) -> tuple[tuple[CandidateItem, ...], tuple[str, ...]]:
     """The candidates with their topics behind their categories, and remarks; a new topic changes an item's content hash."""
     if not source.topic:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from pipeline.config import Settings
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
@@ -34,6 +35,7 @@ from pipeline.jobs.problems import fresh, noted
 from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import Swept, sweep
+from pipeline.jobs.take_settings import make_rows
 from pipeline.store import runs
 from pipeline.store.runs import ProblemRecord
 from pipeline.store.sources import SourceRecord
@@ -108,6 +110,7 @@ class LocalEngine:
         self.progress = progress
         self._workers: Workers[Collected] = Workers(_COLLECTS, "collect", per_host=_COLLECTS_OF_ONE_HOST)
         self._collecting: dict[int, Future[Collected]] = {}
+        self._in_rows: Settings | None = None  # whose feeds and sources have their rows
         self._late: list[Future[Collected]] = []
         self._unstored: dict[int, float] = {}
         self._beside: dict[str, threading.Thread] = {}
@@ -223,6 +226,9 @@ class LocalEngine:
     def _begin(self, report: TickReport) -> list[Future[Collected]]:
         """Hand every source that is due to a thread, unless it is with one already."""
         now = self.clock()
+        if self._in_rows is not self.site.settings:
+            make_rows(self.site)
+            self._in_rows = self.site.settings
         self._collecting = {source_id: future for source_id, future in self._collecting.items() if not future.done()}
         begun = []
         resting = {source_id for source_id, until in self._unstored.items() if time.monotonic() < until}

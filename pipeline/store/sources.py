@@ -55,7 +55,12 @@ class SourceRecord:
     @property
     def way(self) -> Way | None:
         """How it was found that it is best read, None where that is to be looked for."""
-        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url and self.way_at else None
+        return self.last_way if self.way_at else None
+
+    @property
+    def last_way(self) -> Way | None:
+        """The same, or the one that it was before it failed."""
+        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url else None
 
 
 _COLUMNS = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields__ if name not in ("feeds", "new_feeds")]
