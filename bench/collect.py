@@ -130,8 +130,8 @@ def main() -> None:
     """Two rounds of one side."""
     side, port, count, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     rounds = {"gazet": gazet_rounds, "reader": reader_rounds}[side]
-    peak = Peak()
     collect, stored = rounds(urls(port, count), folder)
+    peak = Peak()
     took, cpu, beside = [], [], []
     for _ in range(2):
         begun, used, helped = time.monotonic(), time.process_time(), sum(map(_used, _children(os.getpid())))

@@ -78,6 +78,6 @@ class Workers(Generic[T]):
 
 
 def _share_heaps() -> None:
-    """Glibc gives nearly each new thread a heap of its own, and keeps in each what its busiest moment took (mallopt(3))."""
+    """Else glibc gives nearly each new thread a heap of its own, and keeps in each what its busiest moment took (mallopt(3))."""
     with contextlib.suppress(OSError, AttributeError):  # another C library has no such habit
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
