@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pipeline.collect.markup import squeeze, to_text
 from pipeline.config import Condition, SourceSettings, Term, TopicSettings, Wanted, composed, folded, parse_term, value_text
 from pipeline.models import CandidateItem
-from pipeline.texts import shorten
+from pipeline.shown import shorten
 
 _EACH = 0.1
 _ALL = 1.0

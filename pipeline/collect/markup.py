@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import nh3
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.texts import link
+from pipeline.shown import link
 
 MAX_TAGS = 300_000
 MAX_DEPTH = 1_000
@@ -211,7 +211,7 @@ def _depth(cleaned: str) -> int:
 
 
 def absolute_url(url: str, base_url: str) -> str:
-    """``texts.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
+    """``shown.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
     text = re.sub(r"[\t\r\n]", "", _ILLEGAL.sub("", url)).strip()
     if not text or len(text) > _MAX_URL:
         return ""

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -245,7 +245,7 @@ class LocalEngine:
         """
         end, pending, look = time.monotonic() + _WAIT_FOR_COLLECTS, set(begun), time.monotonic() + _LOOK_FOR_MORE_SECONDS
         while pending and not self.stop.is_set() and (left := end - time.monotonic()) > 0:
-            _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS), return_when=FIRST_COMPLETED)
+            _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS))
             if pending and time.monotonic() >= look:
                 more = self._begin(report)
                 begun, pending, look = [*begun, *more], pending | set(more), time.monotonic() + _LOOK_FOR_MORE_SECONDS

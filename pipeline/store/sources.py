@@ -156,12 +156,18 @@ def _values(answer: Answer) -> dict[str, Any]:
     return values
 
 
+_LASTING = [name for name in Answer.__dataclass_fields__ if name != "hints"]
+_UNCHANGED = (
+    update(SourceRow)
+    .where(SourceRow.id == bindparam("which"))
+    .values({name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in _LASTING})
+)
+
+
 def unchanged(tx: Tx, answers: list[tuple[int, Answer]]) -> None:
     """The same for many sources that are well and had nothing new: one statement."""
-    names = [name for name in Answer.__dataclass_fields__ if name != "hints"]
-    rows = [{f"new_{name}": getattr(answer, name) for name in names} | {"which": which} for which, answer in answers]
-    values = {name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in names}
-    tx.execute(update(SourceRow).where(SourceRow.id == bindparam("which")).values(values), rows)
+    rows = [{f"new_{name}": getattr(answer, name) for name in _LASTING} | {"which": which} for which, answer in answers]
+    tx.execute(_UNCHANGED, rows)
 
 
 def odd(tx: Tx, source_id: int, rule: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline import texts
+from pipeline import shown
 from pipeline.collect.dates import order_of, read_date, read_iso
 from pipeline.collect.markup import absolute_url, clean_html, decode, to_text
 from pipeline.collect.normalise import clean_teaser, normalise
@@ -55,7 +55,7 @@ MODULES = (
     "http.robots",
     "http.urls",
     "publish.entries",
-    "texts",
+    "shown",
 )
 WHOLE = (
     "_AWAY_NAME",
@@ -289,8 +289,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "folded": folded,
     "word": lambda text: parse_term("a").pattern.search(folded(text)),
     "phrase": lambda text: parse_term("*a a").pattern.search(folded(text)),
-    "one_line": texts.one_line,
-    "link": texts.link,
+    "one_line": shown.one_line,
+    "link": shown.link,
 }
 
 

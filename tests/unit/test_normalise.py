@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect.normalise import clean_teaser, normalise, shorten, url_key
 from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, Precision, ReadDate, SourceKind
-from pipeline.texts import link
+from pipeline.shown import link
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE = "https://www.example.org/nieuws/"
