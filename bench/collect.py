@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -86,6 +87,8 @@ def gazet_rounds(addresses: list[str], folder: Path) -> tuple[Callable[[], objec
 
     _write_site(addresses, folder)
     app.secret_of(config.load(folder), make=True)
+    # Its tables are made by a process before this one, as at a site that was there yesterday.
+    subprocess.run([sys.executable, "-m", "pipeline", "migrate", "--site", str(folder)], check=True, stdout=subprocess.DEVNULL)
     site = app.open_site(folder)
     clock = [NOW]
     engine = LocalEngine(
@@ -127,8 +130,8 @@ def main() -> None:
     """Two rounds of one side."""
     side, port, count, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     rounds = {"gazet": gazet_rounds, "reader": reader_rounds}[side]
-    peak = Peak()
     collect, stored = rounds(urls(port, count), folder)
+    peak = Peak()
     took, cpu, beside = [], [], []
     for _ in range(2):
         begun, used, helped = time.monotonic(), time.process_time(), sum(map(_used, _children(os.getpid())))

@@ -122,7 +122,7 @@ def _checked_title(text: str) -> str:
 
 def clean_title(text: str) -> str:
     """One line without what a settings file cannot hold, at most as long as a title may be."""
-    from pipeline.texts import one_line
+    from pipeline.shown import one_line
 
     return one_line(text)[:_LONGEST_TITLE].strip()
 
@@ -219,7 +219,7 @@ def feed_text(title: str, source: SourceSettings, found: str, today: date) -> st
 def feed_file(title: str, sources: Sequence[tuple[SourceSettings, str]], by: str, today: date) -> str:
     """The file as a person would write it: what differs from the defaults, a remark for each source, and where the rest is said."""
     from pipeline.config import quoted, source_lines
-    from pipeline.texts import one_line
+    from pipeline.shown import one_line
 
     lines = [
         f'# Written by "{by}" on {today}. Every key: docs/operations.md of Gazet; what all feeds share: ../gazet.toml.',

@@ -57,7 +57,8 @@ def list_items(
     for item in found:
         numbers = " ".join(f"{slug}#{seq}" for slug, seq in item.numbers.items())
         date = local(item.published_at, opened.settings.site.timezone)[4:14]
-        say(f"{item.id:>6}  {date}  {item.status:<9}  {item.title}  {numbers}")
+        title = item.title or f"{item.url} (shown once its article told its title)"
+        say(f"{item.id:>6}  {date}  {item.status:<9}  {title}  {numbers}")
     if not found:
         say("no items")
 
@@ -121,11 +122,15 @@ def release(
     _one_of(item, source)
     opened = open_site(site)
     if item is None:
-        number, slugs = operate.release_held(opened, source, clock_of(opened.settings, now)(), mailed=not no_mail)
-        say(f"released {count(number, 'item')} of {source} in {', '.join(slugs)}{', published only' if no_mail else ''}")
-        return
-    slugs = operate.release(opened, item, clock_of(opened.settings, now)(), mailed=not no_mail)
-    say(f"released item {item} in {', '.join(slugs) or 'no feed: none reads its source now'}")
+        done = operate.release_held(opened, source, clock_of(opened.settings, now)(), mailed=not no_mail)
+        say(f"released {count(done.items, 'item')} of {source} in {', '.join(done.feeds)}{', published only' if no_mail else ''}")
+    else:
+        done = operate.release(opened, item, clock_of(opened.settings, now)(), mailed=not no_mail)
+        say(f"released item {item} in {', '.join(done.feeds) or 'no feed: none reads its source now'}")
+    if done.waiting:
+        say(f"{count(done.waiting, 'item')} without a title: shown once the article was read")
+    if done.joined:
+        say(f"{count(done.joined, 'item')} told by another source since: part of what that one shows")
 
 
 @app.command()

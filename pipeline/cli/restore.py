@@ -12,8 +12,8 @@ from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, fo
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.jobs.install import Restored
     from pipeline.jobs.replay import Replayed
-    from pipeline.jobs.restore import Restored
 
 
 def register(app: typer.Typer) -> None:
@@ -45,13 +45,14 @@ def restore(
     Example: `gazet restore /var/backups/gazet/gazet-news.example.org-20261124T030000Z.tar.gz`
     """
     from pipeline import app
+    from pipeline.jobs import install
     from pipeline.jobs import restore as job
 
     folder = folder_of(site)
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", fix="Make it, or name another one with --site.")
     with app.folder_lock(folder), app.serving(folder, alone=True):
-        if job.unfinished(folder):
+        if install.unfinished(folder):
             if replay:
                 raise UsageError("A restore of this site was not finished.", fix='"gazet restore" ends it.')
             job.expect_same(folder, file)

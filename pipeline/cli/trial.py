@@ -16,7 +16,7 @@ from pipeline.jobs.lines import count
 from pipeline.jobs.reach import first_document, look
 from pipeline.jobs.site import Outside
 from pipeline.models import CandidateItem, Precision, Way
-from pipeline.texts import one_line, shorten
+from pipeline.shown import one_line, shorten
 
 _CLOSELY = 10
 _FIRST_WORDS = 90

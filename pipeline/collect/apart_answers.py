@@ -32,7 +32,9 @@ NO_MEMORY = 77
 _FROM_MODELS: dict[str, type] = {
     name: found
     for name, found in vars(models).items()
-    if isinstance(found, type) and found.__module__ == models.__name__ and (is_dataclass(found) or issubclass(found, Enum))
+    if isinstance(found, type)
+    and found.__module__.startswith(f"{models.__name__}.")
+    and (is_dataclass(found) or issubclass(found, Enum))
 }
 
 

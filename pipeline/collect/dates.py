@@ -41,7 +41,7 @@ _CLOCK = (
     r"(?:(?P<hour>[01]?\d|2[0-3])(?P<mark>[:.hu])(?P<minute>[0-5]\d)(?::[0-5]\d)?(?!\d|[.:/-]\d)"
     r"|(?P<full>[01]?\d|2[0-3])(?=\s?(?:[ap]\.?m\b|uur\b|uhr\b)))"
     r"\s*(?P<half>[ap]\.?m\b\.?)?\s*(?:uur\b|uhr\b|u\b|h\b)?"
-    r"\s*(?P<zone>(?:GMT|UTC)\s?[+-]\d{1,2}(?::?\d{2})?\b|(?-i:[A-Z]{3,5}\b)|Z\b|[+-]\d{2}:?\d{2}\b)?)?"
+    r"\s*(?P<zone>(?:GMT|UTC)\s?[+-]\d{1,2}(?::?\d{2})?\b|(?-i:[A-Z][A-Za-z]{1,19}/[A-Z][A-Za-z_]{1,29}\b|[A-Z]{2,5}\b)|Z\b|[+-]\d{2}:?\d{2}\b)?)?"
 )
 _WEEKDAY_BEFORE = rf"(?:(?<!\w)(?P<weekday>{WEEKDAY})[.,]{{0,2}}\s+(?:le\s+|den\s+|the\s+)?)?"
 _NOT_INSIDE = r"(?<!\d)(?<!\d[.,:/-])"
@@ -76,7 +76,9 @@ _YEAR_FIRST = re.compile(
     rf"(?!\d|[-/]\d)\.?{_CLOCK}",
     re.IGNORECASE,
 )
-_ISO_INSIDE = re.compile(r"(?<![\d-])\d{4}-\d{2}-\d{2}(?!\d|-)(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:\s?(?:Z|[+-]\d{2}:?\d{2}))?)?")
+_ISO_INSIDE = re.compile(
+    r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?!\d|-)(?:[T ]\d{1,2}:\d{2}(?::\d{2})?(?:\s?(?:[A-Z]{2,5}\b|Z|[+-]\d{2}:?\d{2}))?)?"
+)
 
 _UNTIL = r"(?:[-–—]|t/m|t\.e\.m\.|tot en met|tot|en|to|until|till|and|through|bis(?: zum)?|und|au|et|à|&|\+)"
 _RANGE_BEFORE = re.compile(
@@ -88,6 +90,7 @@ _CLOCK_RANGE = re.compile(
     r"(?<!\d)\d{1,2}[:.h]\d{2}\s?(?:uur|uhr|h|[ap]m)?\s?(?:[-–—]|tot|t/m|to|till|until|bis|à)\s?\d{1,2}[:.h]\d{2}(?!\d|[.-]\d)",
     re.IGNORECASE,
 )
+_OFFSET_AFTER_SECONDS = re.compile(r"(?<=\d:\d\d:\d\d)\s?[+-]\d\d:?\d\d\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def stated_date(text: str, *, languages: tuple[str, ...], zone: str, now: dateti
     if found is not None:
         return found
     hits = list(_hits(value, languages, now, order))
-    if any(_is_range(value, hit.match) for hit in hits) or _CLOCK_RANGE.search(value):
+    if any(_is_range(value, hit.match) for hit in hits) or _is_open(value):
         return None
     dated = [item for hit in hits if hit.day is not None and (item := _moment(hit, hit.day, zone)) is not None]
     dated += [item for match in _ISO_INSIDE.finditer(value) if (item := read_iso(match[0], zone)) is not None]
@@ -222,6 +225,11 @@ def _day(year: str | int, month: str | int, day: str | int) -> date | None:
 
 def _century(year: str, now: datetime) -> int:
     return int(year) + (2000 if 2000 + int(year) <= now.year + 1 else 1900)
+
+
+def _is_open(value: str) -> bool:
+    """Whether it says from when until when, as events do; "14:05:00 -05:00" is a time and its offset."""
+    return _CLOCK_RANGE.search(_OFFSET_AFTER_SECONDS.sub("", value)) is not None
 
 
 def _is_range(value: str, match: re.Match[str]) -> bool:

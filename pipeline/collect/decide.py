@@ -12,8 +12,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from pipeline.collect.likeness import unlike
+from pipeline.collect.naming import is_untitled
 from pipeline.collect.normalise import exact_key, former_hash, url_key
-from pipeline.models import CandidateItem, CollectPlan, ItemUpdate, KnownItem, Merge
+from pipeline.models import CandidateItem, CollectPlan, ItemUpdate, KnownItem, Merge, Theirs
 
 Known = Mapping[str, KnownItem]
 
@@ -77,18 +78,37 @@ def _by_key(candidate: CandidateItem, known: Known, remarks: list[str]) -> _Matc
     return _Match(item, _reason(candidate, key, known))
 
 
+def theirs(candidates: Iterable[CandidateItem], found: Mapping[str, Sequence[KnownItem]]) -> dict[str, KnownItem]:
+    """Of the items that other sources have brought under one key, the one whose story is told here; else the oldest."""
+    chosen = {key: listed[0] for key, listed in found.items()}
+    for candidate in candidates:
+        for key in every_key([candidate]) & found.keys():
+            chosen[key] = next((item for item in found[key] if not is_apart(candidate, item)), chosen[key])
+    return chosen
+
+
 def is_apart(candidate: CandidateItem, item: KnownItem) -> bool:
-    """Whether it tells another story than another source's item that has its key. A title that is no more than the address
-    says nothing.
+    """Whether it tells another story than an item that has its key. A title that is no more than the address says nothing,
+    nor does one that the item is still waiting for.
     """
-    return candidate.title != candidate.url and unlike(candidate.title, candidate.summary, item.title, item.summary)
+    untitled = is_untitled(candidate) or item.title in ("", item.url)
+    return not untitled and unlike(candidate.title, candidate.summary, item.title, item.summary)
 
 
-def is_owner(candidate: CandidateItem, source_url: str, item_url: str, other_source: str) -> bool:
-    """Whether the address that an entry shares with another source's item lies on its own source's host, and not on the other's."""
-    if candidate.title == candidate.url or url_key(candidate.url) != url_key(item_url):
+def is_owner(candidate: CandidateItem, source_url: str, item: Theirs) -> bool:
+    """Whether the text of another source's item is to be this entry's, whose address it has.
+
+    So it is where the address lies on the entry's own source's host, or on the one that this is a part of (feeds.example.org),
+    and not on the other's; and where the item has no title yet. Of a source on another host nobody can say whose news it tells.
+    """
+    if is_untitled(candidate) or url_key(candidate.url) != url_key(item.url):
         return False
-    return _host(candidate.url) == _host(source_url) != _host(other_source)
+    home = _host(candidate.url)
+    return not item.title or (_is_part(_host(source_url), home) and not _is_part(_host(item.source), home))
+
+
+def _is_part(host: str, home: str) -> bool:
+    return bool(home) and (host == home or host.endswith(f".{home}"))
 
 
 def _host(url: str) -> str:
@@ -109,9 +129,9 @@ def _other_story(candidate: CandidateItem, key: str, item: KnownItem, known: Kno
     address = known.get(candidate.keys[-1])
     if guid and address is not None and address.item_id == item.item_id and candidate.keys[-1] != key:
         return False
-    if not guid and url_key(candidate.url) != url_key(item.url):
-        return False  # an address that it had before
-    if candidate.published is not None and candidate.published.at == item.published_at and guid:
+    if not guid:  # where the addresses are not one either, it is one that the item had before
+        return url_key(candidate.url) == url_key(item.url) and is_apart(candidate, item)
+    if candidate.published is not None and candidate.published.at == item.published_at:
         return False
     return unlike(candidate.title, candidate.summary, item.title, item.summary)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.collect.foreign_text import holds_markup, plain, with_tags_kept
-from pipeline.collect.markup import TooComplexError, absolute_url, parse, squeeze
+from pipeline.collect.markup import TooComplexError, absolute_url, parse, squeeze, to_text
 from pipeline.collect.noted_dates import NotedDates
 from pipeline.models import Attachment, Image, ParsedItem
 
@@ -18,23 +19,28 @@ _ANYWHERE = "http://x/"
 _MAX_LINKS = 200
 
 
-def read_entry(entry: Mapping[str, Any], dates: NotedDates, *, atom: bool) -> ParsedItem:
-    """``atom``: its text constructs say truly whether they hold markup (RFC 4287 §3.1); those of RSS do not."""
+def read_entry(entry: Mapping[str, Any], dates: NotedDates, about: Mapping[str, Any], *, atom: bool) -> ParsedItem:
+    """``atom``: its text constructs say truly whether they hold markup (RFC 4287 §3.1); those of RSS do not.
+
+    ``about``: the feed that holds it. Where an entry of Atom names no author, the feed's, or that of the one that it was
+    copied from, wrote it (§4.2.1); where it speaks another language (``xml:lang``), that is its own.
+    """
     title = _title(entry, atom)
     content, summary = _content(entry), _summary(entry)
+    address = _address(entry)
     return ParsedItem(
-        url=_address(entry),
+        url=address,
         title=title,
-        guid=text(entry, "id"),
+        guid=text(entry, "id") or ("" if address else _identity(entry, title, content or summary)),
         summary_html=summary if summary != content else "",
         content_html=content,
         published=dates.read(title, dict.fromkeys(text(entry, name) for name in _DATES)),
         updated=dates.read(title, (text(entry, "updated"),)),
-        authors=_authors(entry),
+        authors=_authors(entry) or (_authors(get(entry, "source") or {}) or _authors(about) if atom else ()),
         categories=_categories(entry),
         image=_image(entry),
         attachments=_attachments(entry),
-        language=text(entry, "language"),
+        language=text(entry, "language") or (_language(entry, text(about, "language")) if atom else ""),
     )
 
 
@@ -74,7 +80,7 @@ def _address(entry: Mapping[str, Any]) -> str:
     A guid that is no address is none, even where isPermaLink is left out and so means true. FeedBurner's and Atom's
     out-of-line ``content`` addresses stand where there is no better.
     """
-    if original := text(entry, "feedburner_origlink"):
+    if absolute_url(original := text(entry, "feedburner_origlink"), ""):
         return original
     pages = [link for link in links(entry) if get(link, "rel") == "alternate"]
     readable = [link for link in pages if text(link, "type") in ("", "html", *_HTML)]
@@ -86,6 +92,22 @@ def _address(entry: Mapping[str, Any]) -> str:
     return address or next((text(part, "src") for part in _parts(entry) if text(part, "src")), "")
 
 
+def _identity(entry: Mapping[str, Any], title: str, body: str) -> str:
+    """What names an entry with neither guid nor address, as RSS 2.0 allows: title and date, and its text where one is missing."""
+    date = next((found for name in _DATES if (found := text(entry, name))), "")
+    told = (title, date) if title and date else (title, date, to_text(body) or body)
+    if not any((title, told[-1])):
+        return ""
+    name = hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()
+    return f"text:{name[:32]}"
+
+
+def _language(entry: Mapping[str, Any], spoken: str) -> str:
+    details = (*_parts(entry), get(entry, "summary_detail") or {}, get(entry, "title_detail") or {})
+    tongues = (text(detail, "language") for detail in details)
+    return next((tongue for tongue in tongues if tongue and tongue.lower() != spoken.lower()), "")
+
+
 def _parts(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [part for part in get(entry, "content") or [] if isinstance(part, dict)]
 
@@ -94,7 +116,7 @@ def _summary(entry: Mapping[str, Any]) -> str:
     """What describes the entry; the text of its picture or for a podcast's directory where there is nothing else."""
     own = _as_markup(get(entry, "summary"), get(entry, "summary_detail") or {})
     return own or next(
-        (_as_markup(get(entry, name), {}) for name in ("itunes_summary", "media_description") if get(entry, name)), ""
+        (_as_markup(get(entry, name), {}) for name in ("itunes_summary", "media_description", "subtitle") if get(entry, name)), ""
     )
 
 
@@ -103,7 +125,8 @@ def _content(entry: Mapping[str, Any]) -> str:
     for part in parts:
         if text(part, "type") in _HTML:
             return _as_markup(part["value"], part)
-    return html.escape(parts[0]["value"], quote=False) if parts and text(parts[0], "type") == "text/plain" else ""
+    words = next((part["value"] for part in parts if text(part, "type").startswith("text/")), "")
+    return html.escape(words, quote=False)
 
 
 def _as_markup(value: object, detail: Mapping[str, Any]) -> str:
@@ -131,8 +154,9 @@ def _resolved(markup: str, base: str) -> str:
 
 
 def _authors(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [plain_text(author, "name") for author in get(entry, "authors") or []]
-    return tuple(dict.fromkeys(name for name in names if name))[:20]
+    """Names alone, no one's mail address."""
+    names = [plain_text(author, "name").strip(" ,;") for author in get(entry, "authors") or []]
+    return tuple(dict.fromkeys(name for name in names if name and not name.lower().startswith("mailto:")))[:20]
 
 
 def _categories(entry: Mapping[str, Any]) -> tuple[str, ...]:

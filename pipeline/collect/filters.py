@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pipeline.collect.markup import squeeze, to_text
 from pipeline.config import Condition, SourceSettings, Term, TopicSettings, Wanted, composed, folded, parse_term, value_text
 from pipeline.models import CandidateItem
-from pipeline.texts import shorten
+from pipeline.shown import shorten
 
 _EACH = 0.1
 _ALL = 1.0
@@ -108,11 +108,6 @@ def _against(item: _Reading, source: SourceSettings, now: datetime, patience: _P
         return f"as no [[source.include]] fits ({' · '.join(map(describe, source.include))})"[:_LONGEST]
     refused = next((wanted for wanted in source.exclude if _fits(item, wanted, now, patience)), None)
     return f"by [[source.exclude]] {describe(refused)}" if refused else ""
-
-
-def topics_of(candidate: CandidateItem, source: SourceSettings) -> tuple[str, ...]:
-    """The names of the source's topics that an item has, as the settings order them."""
-    return _topics(candidate, source.topic, _Patience())
 
 
 def with_topics(candidates: Sequence[CandidateItem], source: SourceSettings) -> tuple[tuple[CandidateItem, ...], tuple[str, ...]]:

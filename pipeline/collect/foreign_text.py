@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 
-from pipeline.collect.markup import squeeze, to_text
+from pipeline.collect.markup import TooComplexError, parse, squeeze, to_text
 
 _MAX_PLAIN = 20_000
 _MARKUP = re.compile(r"<[a-zA-Z/!][^<>]*>|&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,30});")
 _REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,30});")
+_SURELY_MARKUP = re.compile(r"<[a-z][a-z0-9]{0,20}(?:\s[^<>=]{0,200}=|(?:\s[^<>]{0,200})?>[^<]{0,2000}</[a-z])", re.IGNORECASE)
 _BLANK_LINE = re.compile(r"\n[ \t\r]*+\n")
 
 
@@ -19,9 +20,22 @@ def holds_markup(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """One line of plain text. Nobody says whether titles hold markup, so only what looks like it is taken for it."""
+    """One line of plain text. Nobody says whether titles hold markup, so only what looks like it is taken for it.
+
+    Of markup without words, such as a picture, the alternative text; "<T>" alone stays as it is.
+    """
     text = text[:_MAX_PLAIN]
-    return to_text(text) or squeeze(text) if holds_markup(text) else squeeze(text)
+    if not holds_markup(text):
+        return squeeze(text)
+    return to_text(text) or (_alternatives(text) if _SURELY_MARKUP.search(text) else squeeze(text))
+
+
+def _alternatives(markup: str) -> str:
+    try:
+        pictures = parse(markup).css("img[alt]")
+    except TooComplexError:
+        return ""
+    return squeeze(" ".join(picture.attributes.get("alt") or "" for picture in pictures))
 
 
 def with_tags_kept(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from unicodedata import normalize
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.models import Confidence, Precision, ReadDate
 
@@ -13,8 +13,9 @@ Clock = tuple[int, int, int]
 
 _MAX_TEXT = 300
 _ISO = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})"
-    r"(?:[T ]+(\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?",
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*"
+    r"(?:(Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2}|(?-i:[A-Z]{2,5}))Z?)?)?",
     re.IGNORECASE | re.ASCII,
 )
 _ISO_BASIC = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})?(Z|[+-]\d{4})?", re.ASCII)
@@ -23,35 +24,44 @@ _EN_MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?"
     r"|dec(?:ember)?)"
 )
+_ZONE = r"(?:GMT|UTC?)?[+-]\d{1,2}(?::?\d{2})?|[a-z]{1,5}|[a-z]{2,20}/[a-z_]{2,30}(?:/[a-z_]{2,30})?"
 _RFC822 = re.compile(
-    rf"(?:{_EN_WEEKDAY}\.?,?\s+)?(\d{{1,2}})\s+{_EN_MONTH}\.?\s+(\d{{4}}|\d{{2}})"
-    r"(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s+([+-]\d{4}|[a-z]{1,5}))?(?:\s*\([^()]*\))?)?",
+    rf"(?:{_EN_WEEKDAY}\.?\s?,?\s*)?(\d{{1,2}})\s+{_EN_MONTH}\.?\s+(\d{{4}}|\d{{2}})"
+    rf"(?:\s+(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?(?:\s*-?({_ZONE}))?)?",
     re.IGNORECASE | re.ASCII,
 )
 _ASCTIME = re.compile(
     rf"{_EN_WEEKDAY},?\s+{_EN_MONTH}\s+(\d{{1,2}})\s+(\d{{1,2}}):(\d{{2}}):(\d{{2}})\s+(?:([+-]\d{{4}}|[a-z]{{1,5}})\s+)?(\d{{4}})",
     re.IGNORECASE | re.ASCII,
 )
+_COMMENT = re.compile(r"\([^()]{0,100}\)")
+_OFFSET = re.compile(r"[A-Z]{0,3}\s?([+-])(\d{1,2}?):?(\d{2})?", re.IGNORECASE | re.ASCII)
 _ENGLISH_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _OFFSETS = {
     **dict.fromkeys(("z", "ut", "utc", "gmt", "wet"), 0),
     **dict.fromkeys(("cet", "met", "mez", "bst", "west"), 1),
     **dict.fromkeys(("cest", "mest", "mesz", "eet"), 2),
     **dict.fromkeys(("eest", "msk"), 3),
-    **{"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8},
+    **{"hkt": 8, "sgt": 8, "awst": 8, "jst": 9, "kst": 9, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13, "sast": 2},
+    **{"hst": -10, "akst": -9, "akdt": -8, "edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8},
 }
+# What broadcasters of the United States write all year round.
+_AMERICAN = {"at": "Halifax", "et": "New_York", "ct": "Chicago", "mt": "Denver", "pt": "Los_Angeles"}
 
 
 def read_iso(text: str, zone: str) -> ReadDate | None:
     """A machine's date: ISO 8601 as in ``<time datetime>`` and Atom (RFC 3339), RFC 822 as in RSS, or asctime; else None.
 
-    Without an offset it is a time in ``zone``. An unknown zone abbreviation gives None: it may be hours off.
+    Without an offset it is a time in ``zone``. An unknown zone abbreviation may be hours off: after ISO 8601 the day alone is
+    read, elsewhere it gives None. Comments (RFC 5322 §3.2.2) are left out.
     """
     value = one_line(text)
     if match := _ISO.fullmatch(value) or _ISO_BASIC.fullmatch(value):
         day = int(match[1]), int(match[2]), int(match[3])
+        if match[7] and match[7].isalpha() and place_of(match[7], zone) is None:
+            return exact(value, day, None, None, zone, "iso", Confidence.LIKELY)
         return exact(value, day, _clock(match, 4), match[7], zone, "iso", Confidence.CERTAIN)
-    if match := _RFC822.fullmatch(value):
+    if match := _RFC822.fullmatch(" ".join(_COMMENT.sub(" ", value).split()) if "(" in value else value):
         short = len(match[3]) == 2
         year = int(match[3]) + ((2000 if int(match[3]) < 70 else 1900) if short else 0)
         sure = Confidence.GUESSED if short else Confidence.CERTAIN
@@ -89,18 +99,27 @@ def exact(
 
 
 def place_of(offset: str | None, zone: str) -> tzinfo | None:
-    """The zone of "+02:00", "GMT+2", "CEST" or, where nothing is said, of the source; None for what nobody knows."""
+    """The zone of "+02:00", "GMT+2", "CEST", "Europe/Paris" or, where nothing is said, of the source; None: nobody knows it."""
     if not offset:
         return ZoneInfo(zone)
-    name, _, _ = offset.partition("+" if "+" in offset else "-")
-    if len(name) < len(offset):
-        digits = re.sub(r"\D", "", offset).ljust(4, "0")
-        hours, minutes = int(digits[:2]), int(digits[2:])
+    if "/" in offset:
+        return _named(offset)
+    if match := _OFFSET.fullmatch(offset):
+        hours, minutes = int(match[2]), int(match[3] or 0)
         if hours > 14 or minutes > 59:
             return None
-        return timezone((-1 if "-" in offset else 1) * timedelta(hours=hours, minutes=minutes))
+        return timezone((-1 if match[1] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
+    if city := _AMERICAN.get(offset.lower()):
+        return ZoneInfo(f"America/{city}")
     hours_east = _OFFSETS.get(offset.lower())
     return None if hours_east is None else timezone(timedelta(hours=hours_east))
+
+
+def _named(name: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # an OSError where it names a folder of zones
+        return None
 
 
 def _month(name: str) -> int:
@@ -108,4 +127,8 @@ def _month(name: str) -> int:
 
 
 def _clock(match: re.Match[str], first: int) -> Clock | None:
-    return None if match[first] is None else (int(match[first]), int(match[first + 1]), int(match[first + 2] or 0))
+    """A leap second counts as the one before it, as everywhere in Python."""
+    if match[first] is None:
+        return None
+    seconds = int(match[first + 2] or 0)
+    return int(match[first]), int(match[first + 1]), 59 if seconds == 60 else seconds

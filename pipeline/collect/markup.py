@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import nh3
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.texts import link
+from pipeline.shown import link
 
 MAX_TAGS = 300_000
 MAX_DEPTH = 1_000
@@ -58,7 +58,7 @@ _TAGS = _names(
     "a abbr b blockquote br caption cite code col colgroup dd del div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins"
     " kbd li mark ol p pre q s samp small span strong sub sup table tbody td tfoot th thead time tr tt u ul var"
 )
-_DROPPED = _names("script style noscript template iframe object embed form input button select option textarea svg math title head")
+_DROPPED = _names("script style noscript template iframe embed form input button select option textarea svg math title head")
 _ATTRIBUTES = {
     "a": {"href", "title"},
     "img": {"src", "alt", "title", "width", "height"},
@@ -68,6 +68,10 @@ _ATTRIBUTES = {
     "time": {"datetime"},
 }
 _USELESS_IMAGE = re.compile(r"<img(?![^<>]*\ssrc=)[^<>]*+>|<img[^<>]*\s(?:width|height)=\"[01](?:px)?\"[^<>]*+>")
+# To HTML it is open, and what follows is lost; to the many who write XML it is closed.
+_CLOSED_FRAME = re.compile(r"(<iframe\b[^<>]*)/>", re.IGNORECASE)
+# As XML is written out; HTML reads a second break in it.
+_CLOSED_BREAK = re.compile(r"(<br\b[^<>]*+>)</br>", re.IGNORECASE)
 _CLEAN_TAG = re.compile(r"<(/?)([a-z0-9]++)[^<>]*+>")
 
 
@@ -144,7 +148,7 @@ def to_text(markup: str) -> str:
     if "<" not in markup and "&" not in markup:
         return squeeze(markup)
     try:
-        tree = parse(markup[:_MAX_FRAGMENT])
+        tree = parse(_CLOSED_FRAME.sub(r"\1></iframe>", markup[:_MAX_FRAGMENT]))
     except TooComplexError:
         return ""
     tree.strip_tags(["script", "style", "noscript", "template", "svg", "iframe"])
@@ -157,7 +161,8 @@ def clean_html(markup: str, base_url: str) -> str:
     What is nested deeper than mail templates bear (decided at 60; real articles stay under 20) comes back as plain text.
     Links stop where their addresses are together as long as markup may be: 40,000 short ones on a long address made 80 MB.
     """
-    fragment = _ILLEGAL.sub("", markup)[:_MAX_FRAGMENT]
+    fragment = _CLOSED_FRAME.sub(r"\1></iframe>", _ILLEGAL.sub("", markup)[:_MAX_FRAGMENT])
+    fragment = _CLOSED_BREAK.sub(r"\1", fragment)
     try:
         measure(fragment)
     except TooComplexError:
@@ -206,7 +211,7 @@ def _depth(cleaned: str) -> int:
 
 
 def absolute_url(url: str, base_url: str) -> str:
-    """``texts.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
+    """``shown.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
     text = re.sub(r"[\t\r\n]", "", _ILLEGAL.sub("", url)).strip()
     if not text or len(text) > _MAX_URL:
         return ""

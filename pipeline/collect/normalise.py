@@ -60,7 +60,11 @@ def normalise(
             remarks.append(f'entry {number} "{squeeze(item.title)[:60]}" has neither an address nor a guid')
         else:
             candidates.append(candidate)
-    return tuple(_distinct(candidates)), tuple(dict.fromkeys(remarks))
+    kept = tuple(_distinct(candidates))
+    titles = {candidate.title for candidate in kept}
+    lost = [candidate.title[:60] for candidate in candidates if candidate.title not in titles]
+    remarks.extend(f'"{title}" has the guid or address of another entry and was left out' for title in lost)
+    return kept, tuple(dict.fromkeys(remarks))
 
 
 def _distinct(candidates: Sequence[CandidateItem]) -> Iterator[CandidateItem]:

@@ -1,4 +1,4 @@
-"""RSS 0.9x to 2.0, RDF and Atom: feedparser takes them apart, everything it guesses is read again from the raw strings.
+"""RSS 0.9x to 2.0, RDF, Atom and CDF: feedparser takes them apart, everything it guesses is read again from the raw strings.
 
     bytes ──bounded_feedparser──▶ entries ──feed_entry──▶ items
 
@@ -30,6 +30,17 @@ _PROLOGUE = re.compile(
 )
 _ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)(?=[\s>/])", re.IGNORECASE)
 _FIRST_TAG = re.compile(r"<(?:[\w.-]{1,60}:)?([\w-]{1,60})(?=[\s>/])")
+_WIDE = (
+    (b"\xff\xfe\0\0", "utf-32-le"),
+    (b"\0\0\xfe\xff", "utf-32-be"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+_BASE = re.compile(rb"xml:base\s{0,20}=\s{0,20}[\"']\s{0,20}([a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?")
 _PERIODS = {"hourly": 1, "daily": 24, "weekly": 7 * 24, "monthly": 30 * 24, "yearly": 365 * 24}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -60,10 +71,10 @@ def read_feed(
     or a feed too broken to yield an entry. A feed without entries is a result with the reason in ``rule``.
     """
     document = _parse(body, url, content_type)
-    version = str(document.get("version") or "")
+    entries = document.get("entries") or []
+    version = str(document.get("version") or (_unnamed(body) if entries else ""))
     if not version:
         raise ReadError(url, "is not a feed", fix='Give the address of a feed, or set kind = "page" for an HTML page.')
-    entries = document.get("entries") or []
     broken = f": {squeeze(str(document.get('bozo_exception', '')))[:120]}" if document.get("bozo") else ""
     if not entries and broken:
         raise ReadError(url, f"is a broken feed without a readable entry{broken}", fix="Tell the site, or read its news page.")
@@ -73,7 +84,7 @@ def read_feed(
     dates = NotedDates(language or tongue, zone, now, order)
     dates.note_rest(len(entries), limit)
     atom = version.startswith("atom")
-    items = tuple(read_entry(entry, dates, atom=atom) for entry in entries[:limit])
+    items = tuple(read_entry(entry, dates, about, atom=atom) for entry in entries[:limit])
     return ParsedSource(
         kind=SourceKind.FEED,
         rule=_rule(version) if entries else f"{_rule(version)}: it is valid and has no entries",
@@ -84,6 +95,13 @@ def read_feed(
         hints=_hints(about),
         next_page=_next_page(about, url),
     )
+
+
+def _unnamed(body: bytes) -> str:
+    """The version of what feedparser reads without knowing it."""
+    if root_name(body) != "channel":
+        return ""
+    return "rss11" if b"purl.org/net/rss1.1" in body[:_HEAD] else "cdf"
 
 
 def _next_page(about: Mapping[str, Any], url: str) -> str:
@@ -130,6 +148,8 @@ def _listed(about: Mapping[str, Any], what: str) -> Iterator[str]:
 
 def _rule(version: str) -> str:
     """Feedparser's name of a format for people: "rss20" is "an RSS 2.0 feed"."""
+    if version == "cdf":
+        return "a feed, CDF"
     name = version.rstrip("0123456789un")
     digits = re.sub(r"\D", "", version)
     number = f"{digits[:1]}.{digits[1:]}" if digits else ""
@@ -137,8 +157,10 @@ def _rule(version: str) -> str:
 
 
 def _head(body: bytes) -> str:
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return body[:_HEAD].decode("utf-16", "ignore")
+    """The beginning as text; wide characters without a byte order mark show in what a document begins with (XML 1.0, F)."""
+    for mark, charset in _WIDE:
+        if body.startswith(mark):
+            return body[:_HEAD].decode(charset, "ignore").lstrip("\ufeff")
     return body[:_HEAD].decode("utf-8", "ignore").lstrip("\ufeff")
 
 
@@ -148,6 +170,9 @@ def _parse(body: bytes, url: str, content_type: str) -> Mapping[str, Any]:
     charset = re.search(r"charset\s*=\s*\"?([\w.:-]{2,30})", content_type, re.IGNORECASE)
     # RFC 7303: a charset in the header wins over the XML declaration; without one feedparser looks at the bytes.
     headers = {"content-type": f"application/xml; charset={charset[1]}"} if charset else {}
+    base = _BASE.search(body)
+    if base and not base[1]:  # else nothing has to be known of where the document is, and guids stay as they are
+        headers = {"content-type": "application/xml", **headers, "content-location": url}
     try:
         return parse(body, headers)
     except Exception as error:  # feedparser's loose parser raises whatever its input leads it to

@@ -13,7 +13,8 @@ from mjml import mjml2html
 from pipeline.compose import message
 from pipeline.errors import TemplateFault
 from pipeline.models import DigestDocument, Item, Precision, RenderedVariant
-from pipeline.texts import Texts, headline, link, one_line, shorten
+from pipeline.shown import headline, link, one_line, shorten
+from pipeline.texts import Texts
 
 _TEMPLATE = "digest.mjml.j2"
 _TEASER = 300

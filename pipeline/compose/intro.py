@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import nh3
 from markdown_it import MarkdownIt
 
-from pipeline.texts import clean
+from pipeline.shown import clean
 
 _SPACED = "margin:0 0 12px"
 _LISTED = "margin:0 0 12px;padding:0 0 0 24px"

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import idna
 
 from pipeline.models import DigestDocument, Personal
-from pipeline.texts import clean, one_line
+from pipeline.shown import clean, one_line
 
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 _MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.texts import Texts, one_line
+from pipeline.shown import one_line
+from pipeline.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)

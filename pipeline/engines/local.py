@@ -11,12 +11,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from pipeline.config import Settings
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
@@ -34,6 +35,7 @@ from pipeline.jobs.problems import fresh, noted
 from pipeline.jobs.publish_feed import Published, publish_feed
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import Swept, sweep
+from pipeline.jobs.take_settings import make_rows
 from pipeline.store import runs
 from pipeline.store.runs import ProblemRecord
 from pipeline.store.sources import SourceRecord
@@ -108,6 +110,7 @@ class LocalEngine:
         self.progress = progress
         self._workers: Workers[Collected] = Workers(_COLLECTS, "collect", per_host=_COLLECTS_OF_ONE_HOST)
         self._collecting: dict[int, Future[Collected]] = {}
+        self._in_rows: Settings | None = None  # whose feeds and sources have their rows
         self._late: list[Future[Collected]] = []
         self._unstored: dict[int, float] = {}
         self._beside: dict[str, threading.Thread] = {}
@@ -223,6 +226,9 @@ class LocalEngine:
     def _begin(self, report: TickReport) -> list[Future[Collected]]:
         """Hand every source that is due to a thread, unless it is with one already."""
         now = self.clock()
+        if self._in_rows is not self.site.settings:
+            make_rows(self.site)
+            self._in_rows = self.site.settings
         self._collecting = {source_id: future for source_id, future in self._collecting.items() if not future.done()}
         begun = []
         resting = {source_id for source_id, until in self._unstored.items() if time.monotonic() < until}
@@ -239,7 +245,7 @@ class LocalEngine:
         """
         end, pending, look = time.monotonic() + _WAIT_FOR_COLLECTS, set(begun), time.monotonic() + _LOOK_FOR_MORE_SECONDS
         while pending and not self.stop.is_set() and (left := end - time.monotonic()) > 0:
-            _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS), return_when=FIRST_COMPLETED)
+            _, pending = wait(pending, timeout=min(left, _LOOK_UP_SECONDS))
             if pending and time.monotonic() >= look:
                 more = self._begin(report)
                 begun, pending, look = [*begun, *more], pending | set(more), time.monotonic() + _LOOK_FOR_MORE_SECONDS

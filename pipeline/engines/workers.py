@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -9,6 +11,9 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_M_ARENA_MAX = -8
+_ARENAS = 2
 
 
 class Workers(Generic[T]):
@@ -28,6 +33,7 @@ class Workers(Generic[T]):
         self._threads = 0
         self._idle = 0
         self._queued = 0
+        _share_heaps()
 
     def submit(self, job: Callable[[], T], host: str) -> Future[T]:
         """The future result of the job; an exception of the job is raised by ``result()``."""
@@ -69,3 +75,9 @@ class Workers(Generic[T]):
     def _free_host(self) -> str | None:
         """The host whose jobs have waited longest among those that may take one more."""
         return next((host for host in self._waiting if self._busy[host] < self._per_host), None)
+
+
+def _share_heaps() -> None:
+    """Else glibc gives nearly each new thread a heap of its own, and keeps in each what its busiest moment took (mallopt(3))."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such habit
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

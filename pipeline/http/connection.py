@@ -1,6 +1,6 @@
 """One request and the head of its answer: requests speaks HTTP, over a socket of ours to an address that was checked.
 
-    requests ──▶ a pool for this request ──▶ urllib3's connection ──▶ LimitedSocket: one deadline, so many bytes
+    requests ──▶ a line for this request ──▶ urllib3's connection ──▶ LimitedSocket: one deadline, so many bytes
 
 What belongs to one exchange is handed down with it, so that threads share only an adapter that keeps nothing, and the TLS
 context.
@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
@@ -23,7 +23,8 @@ import requests.adapters
 from requests import PreparedRequest, RequestException, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidHeader
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -32,6 +33,8 @@ from pipeline.http.urls import Target
 
 MAX_HEAD = 65536
 _AT_MOST_TRIED = 4
+_AS_GOOD_AS = 0.05
+"""Seconds by which a wait may end after its deadline."""
 
 # It warns about every odd header of every server; what matters of them is an error of ours already.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
@@ -92,6 +95,12 @@ class LimitedSocket(socket.socket):
 
     allowance: Allowance
 
+    def settimeout(self, value: float | None) -> None:
+        """As socket's, but a little less than before is left as it is: setting it lets another thread go first."""
+        before = self.gettimeout()
+        if not value or not before or not 0 <= before - value < _AS_GOOD_AS:
+            super().settimeout(value)
+
     def sendall(self, data, flags: int = 0) -> None:  # type: ignore[no-untyped-def]
         """As socket's. Raises TimeoutError."""
         self.settimeout(self.allowance.deadline.remaining())
@@ -125,6 +134,7 @@ class _Pinned(HTTPConnection):
         if not isinstance(self.sock, LimitedSocket):
             raise TypeError(self.sock)
         self.sock.allowance = self._allowance
+        self.timeout = self.sock.gettimeout()  # urllib3 sets it once more, which then changes nothing
 
     def _new_conn(self) -> LimitedSocket:
         """To the first address that answers; each but the last one tried gets half of the time that is left."""
@@ -150,31 +160,57 @@ class _PinnedTls(_Pinned, HTTPSConnection):
     """The same for https, where urllib3 shakes hands and the certificate must have the name, not the address."""
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Pinned
+class _Line:
+    """Stands where requests expects a pool, and does of its work what is left for one request over one connection."""
 
+    def __init__(self, target: Target, allowance: Allowance) -> None:
+        seconds = allowance.deadline.remaining()
+        if target.scheme == "https":
+            context = _tls(requests.adapters.DEFAULT_CA_BUNDLE_PATH)
+            self.connection: _Pinned = _PinnedTls(
+                target.host, target.port, timeout=seconds, ssl_context=context, allowance=allowance
+            )
+        else:
+            self.connection = _Pinned(target.host, target.port, timeout=seconds, allowance=allowance)
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _PinnedTls
+    def urlopen(self, method: str, url: str, headers: Mapping[str, str], **_kwargs: object) -> BaseHTTPResponse:
+        """The head of the answer; its body is to be read, as it was sent."""
+        self.connection.connect()
+        with suppress(BrokenPipeError, ConnectionResetError):  # who closes so early may have answered before
+            self.connection.request(method, url, headers=headers, preload_content=False, decode_content=False)
+        return self.connection.getresponse()
 
 
 class _Request(PreparedRequest):
-    """A request that brings its own pool."""
+    """A request that brings its own line. Its address was prepared when it was taken for a target."""
 
-    def __init__(self, pool: HTTPConnectionPool) -> None:
+    def __init__(self, method: str, target: Target, headers: Mapping[str, str], line: _Line) -> None:
         super().__init__()
-        self.pool = pool
+        self.method, self.url, self.line = method, target.url, line
+        # As bytes, which go out as they are: a validator is not always text.
+        sent: dict[str, Any] = {name: value.encode("latin-1") for name, value in headers.items()}
+        self.headers = CaseInsensitiveDict(sent)
 
 
 class _Adapter(HTTPAdapter):
     """Keeps nothing between two requests: no connections, no proxies, no cookies."""
 
-    def get_connection_with_tls_context(self, request: PreparedRequest, *_args: object, **_kwargs: object) -> HTTPConnectionPool:
-        """The pool that the request brings."""
-        return cast(_Request, request).pool
+    def get_connection_with_tls_context(self, request: PreparedRequest, *_args: object, **_kwargs: object) -> Any:
+        """The line that the request brings."""
+        return cast(_Request, request).line
 
     def cert_verify(self, *_args: object, **_kwargs: object) -> None:
         """Nothing to add to our TLS context; requests would have each connection read the authorities again."""
+
+    def request_url(self, request: PreparedRequest, *_args: object) -> str:
+        """No proxy wants to know more."""
+        return request.path_url
+
+    def build_response(self, _request: PreparedRequest, answer: Any) -> Response:
+        """Its status, and what the connection has read; cookies are not kept."""
+        response = Response()
+        response.status_code, response.raw = answer.status, answer
+        return response
 
 
 _ADAPTER = _Adapter()
@@ -186,18 +222,15 @@ def ask(method: str, target: Target, headers: Mapping[str, str], allowance: Allo
 
     Raises OSError (TimeoutError and TooMuchError among them) and HTTPException (OddHeadersError among them).
     """
-    with _pool(target, allowance) as pool:
-        request = _Request(pool)
-        own = {"Host": target.authority, **headers, "Connection": "close"}
-        # As bytes, which go out as they are: a validator is not always text.
-        request.prepare(method, target.url, {name: value.encode("latin-1") for name, value in own.items()})
-        with _send(request, allowance.deadline) as response:
-            yield response
+    line = _Line(target, allowance)
+    request = _Request(method, target, {"Host": target.authority, **headers, "Connection": "close"}, line)
+    with closing(line.connection), _send(request) as response:
+        yield response
 
 
-def _send(request: PreparedRequest, deadline: Deadline) -> Response:
+def _send(request: PreparedRequest) -> Response:
     try:
-        return _ADAPTER.send(request, stream=True, timeout=deadline.remaining())
+        return _ADAPTER.send(request, stream=True)
     except InvalidHeader as error:
         raise OddHeadersError from error
     except (RequestException, HTTPError) as error:
@@ -214,13 +247,6 @@ def cause(error: BaseException) -> OSError | HTTPException:
             deepest = found
         found = found.__cause__ or found.__context__
     return deepest
-
-
-def _pool(target: Target, allowance: Allowance) -> HTTPConnectionPool:
-    if target.scheme == "https":
-        context = _tls(requests.adapters.DEFAULT_CA_BUNDLE_PATH)
-        return _TlsPool(target.host, target.port, ssl_context=context, allowance=allowance)
-    return _Pool(target.host, target.port, allowance=allowance)
 
 
 @lru_cache(maxsize=4)

@@ -193,34 +193,33 @@ class Fetcher:
         raise FetchError(wish.url, f"redirects more than {_MAX_HOPS} times", retryable=False, fix="Use the address it ends at.")
 
     def _hop(self, wish: _Wish, url: str, deadline: Deadline) -> _Answer:
-        target = target_of(wish.url, url)
+        target, led_by = target_of(wish.url, url), wish.source or wish.url
+        source = target if url == led_by else target_of(wish.url, led_by)
         with ExitStack() as turn:
             with deadline.paused():
-                self._permit(wish, target)
+                self._permit(wish, target, source)
                 if self.gate is not None:
                     turn.enter_context(self.gate.turn(target.url))
             try:
-                return self._ask(wish, target, deadline)
+                return self._ask(wish, target, source, deadline)
             except FetchError as error:
                 raise deadline.explain(wish.url) or error from None
             except (OSError, HTTPException) as error:
                 raise deadline.explain(wish.url) or FetchError(wish.url, reason(error)) from error
 
-    def _permit(self, wish: _Wish, target: Target) -> None:
+    def _permit(self, wish: _Wish, target: Target, source: Target) -> None:
         """What is asked about an address is asked of its host, so that host must be one that may be reached."""
         if wish.permit is None:
             return
-        source = target_of(wish.url, wish.source or wish.url)
         if (target.host, target.port) != (source.host, source.port):
             self._guard.addresses(wish.url, target, self._seconds, source)
         wish.permit(target.url)
 
-    def _ask(self, wish: _Wish, target: Target, deadline: Deadline) -> _Answer:
+    def _ask(self, wish: _Wish, target: Target, source: Target, deadline: Deadline) -> _Answer:
         # Validators are words between us and one server; another one neither gave them nor may judge by them.
         validators = wish.validators if wish.validators and same_server(wish.given_by, target.url) else {}
         headers = {"User-Agent": self._user_agent, "Accept": wish.accept, "Accept-Encoding": "gzip, br"}
         headers |= {**(wish.more or {}), **validators}
-        source = target_of(wish.url, wish.source or wish.url)
         addresses = self._guard.addresses(wish.url, target, deadline.remaining(), source)
         allowance = Allowance(addresses, deadline)
         with ask(wish.method, target, headers, allowance) as response:

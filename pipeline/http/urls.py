@@ -34,9 +34,10 @@ def target_of(asked: str, url: str) -> Target:
     request = PreparedRequest()
     try:
         request.prepare_url(url, None)
-        _check(asked, request.url or "")
-        parts = urlsplit(request.url or "")
-        return _target(parts)
+        prepared = request.url or ""
+        if prepared != url:
+            _check(asked, prepared)
+        return _target(urlsplit(prepared))
     except (RequestException, ValueError):
         raise _no_address(asked, "is not an address that can be asked for") from None
 
@@ -75,6 +76,8 @@ def same_server(first: str, second: str) -> bool:
 
     The latter because a site that moved to https redirects every old address; its validators are those of https.
     """
+    if first == second:
+        return True
     try:
         one, two = origin(first), origin(second)
     except ValueError:  # it is refused as an address by the hop itself

@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline.collect.decide import every_key, is_apart
+from pipeline.collect.decide import every_key, is_apart, theirs
 from pipeline.collect.likeness import unlike
+from pipeline.collect.naming import is_untitled, named_by_address, unnamed
 from pipeline.collect.normalise import url_key
 from pipeline.config import SourceSettings
 from pipeline.errors import FetchError, ReadError
@@ -30,8 +31,8 @@ from pipeline.models import (
     Reading,
     SourceKind,
 )
+from pipeline.store import Tx, items, sources
 from pipeline.store import articles as stored
-from pipeline.store import items
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
 from pipeline.store.sources import SourceRecord
 
@@ -58,7 +59,7 @@ def of_new(
     with site.store.read() as tx:
         keys = every_key(reading.taken)
         known = items.known(tx, source.id, keys)
-        known = known | items.known_elsewhere(tx, source.id, keys - known.keys())
+        known = known | theirs(reading.taken, items.known_elsewhere(tx, source.id, keys - known.keys()))
     lacking = [one for one in reading.taken if one.url and not _is_known(one, known) and is_wanted(one, wanted)]
     newest = sorted(lacking, key=lambda one: one.published.at if one.published else now, reverse=True)
     told, ends = {one.keys[0]: Outcome(WAITING) for one in newest}, time.monotonic() + _PATIENCE
@@ -80,7 +81,7 @@ def _is_known(candidate: CandidateItem, known: Mapping[str, KnownItem]) -> bool:
 
 def is_wanted(candidate: CandidateItem, wanted: SourceSettings) -> bool:
     """Always where the source gives no title, as a sitemap does."""
-    return wanted.full_text or candidate.title == candidate.url
+    return wanted.full_text or is_untitled(candidate)
 
 
 def _compared(
@@ -117,7 +118,8 @@ def _is_of_another(
 
 
 def _is_unlike(one: CandidateItem, item: KnownItem) -> bool:
-    return unlike(one.title, one.summary, item.title, item.summary)
+    """What has no title of its own tells no other story than the item that its address leads to."""
+    return not is_untitled(one) and unlike(one.title, one.summary, item.title, item.summary)
 
 
 def remarks(reading: Reading, told: Mapping[str, Outcome]) -> tuple[str, ...]:
@@ -125,9 +127,18 @@ def remarks(reading: Reading, told: Mapping[str, Outcome]) -> tuple[str, ...]:
     return _unread([(one.url, told[one.keys[0]]) for one in reading.taken if one.keys[0] in told])
 
 
-def given_up(late: Iterable[tuple[str, Outcome]]) -> tuple[str, ...]:
+def _given_up(late: Iterable[tuple[str, Outcome]]) -> tuple[str, ...]:
     """The same for those that had waited, when they are not asked for again."""
     return _unread([(url, outcome) for url, outcome in late if outcome.state == FAILED])
+
+
+def of_titles(named: Sequence[CandidateItem], waiting: int = 0) -> tuple[str, ...]:
+    """Which new items got their title from their address, and how many are not published before their article was read."""
+    made = f'"{named[0].title}" is made from the address of its article, which tells no title' if named else ""
+    more = f" (and {len(named) - 1} more titles)" if len(named) > 1 else ""
+    some = "1 new item waits for its title" if waiting == 1 else f"{waiting} new items wait for their titles"
+    waits = f"{some}: an article tells it, and {AT_ONCE} are read in a collect" if waiting else ""
+    return tuple(filter(None, (made and made + more, waits)))
 
 
 def _unread(told: Sequence[tuple[str, Outcome]]) -> tuple[str, ...]:
@@ -152,34 +163,73 @@ def _addresses(content: dict[str, Any] | None) -> tuple[str, ...]:
 
 def catch_up(
     site: Site, source: SourceRecord, order: Order, wanted: SourceSettings, now: datetime, *, fetched: int = 0
-) -> list[tuple[str, Outcome]]:
-    """Fetch some of the articles that wait, and give their items what they tell; returns what became of each address.
+) -> tuple[str, ...]:
+    """Fetch some of the articles that wait, and give their items what they tell; returns remarks on those that failed for good.
 
     ``fetched``: so many were fetched in this collect already.
     """
     if fetched >= AT_ONCE:
-        return []
+        return ()
     with site.store.read() as tx:
         waiting = stored.waiting(tx, source.id, now, AT_ONCE - fetched)
-    outcomes, ends = [], time.monotonic() + _PATIENCE
+    outcomes: dict[int, tuple[str, Outcome]] = {}
+    ends = time.monotonic() + _PATIENCE
     for one in waiting:
         if time.monotonic() >= ends:
             break
-        outcome = fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
-        outcomes.append((one.url, outcome))
-        with site.store.write() as tx:
-            candidate = items.as_candidate(tx, one.item_id)
-            if candidate is not None and outcome.content is not None:
-                known = items.known(tx, source.id, _addresses(outcome.content))
-                if _is_of_another(candidate, outcome.content, known, {}):
-                    outcome = Outcome(FAILED, outcome.attempts, reason=_ASTRAY)
-            stored.settle(tx, one.item_id, outcome, now)
-            if candidate is not None and outcome.content is not None:
-                told = overlaid(candidate, outcome.content)
-                items.enrich(tx, one.item_id, told)
-                for key in told.keys:
-                    items.learn_address(tx, source.id, one.item_id, key)
-    return outcomes
+        outcomes[one.item_id] = one.url, fetch_article(site, wanted, order, one.url, one.summary, one.attempts, now)
+    if not outcomes:
+        return ()
+    with site.store.write() as tx:
+        sources.lock(tx, source.id)
+        late = sorted(outcomes.items())  # oldest first, so that numbers follow time
+        named = [made for item_id, (_, outcome) in late if (made := _settle(site, tx, source, item_id, outcome, now)) is not None]
+    return (*_given_up(outcomes.values()), *of_titles(named))
+
+
+def give_up(site: Site, tx: Tx, source: SourceRecord, reason: str, now: datetime) -> tuple[str, ...]:
+    """Whatever still waits for its title is published with one made from its address: nobody is going to read its article."""
+    waiting = [one.item_id for one in stored.unnamed(tx, source.id)]
+    failed = Outcome(FAILED, reason=reason)
+    return of_titles([made for one in waiting if (made := _settle(site, tx, source, one, failed, now)) is not None])
+
+
+def _settle(site: Site, tx: Tx, source: SourceRecord, item_id: int, outcome: Outcome, now: datetime) -> CandidateItem | None:
+    """Keep what became of an article that was waited for; returns the item where its title had to be made from its address."""
+    before = items.as_candidate(tx, item_id)
+    if before is None:
+        return None
+    if outcome.content is not None:
+        known = items.known(tx, source.id, _addresses(outcome.content))
+        if _leads_astray(item_id, before, outcome.content, known):
+            outcome = Outcome(FAILED, outcome.attempts, reason=_ASTRAY)
+    stored.settle(tx, item_id, outcome, now)
+    told = overlaid(before, outcome.content)
+    made = outcome.state != WAITING and not before.title and is_untitled(told)
+    if made:
+        told = named_by_address(told)
+    if outcome.content is not None or made:
+        items.enrich(tx, item_id, told)
+        for key in told.keys:
+            items.learn_address(tx, source.id, item_id, key)
+    if not before.title and told.title:
+        _place(site, tx, item_id, told, now)
+    return told if made else None
+
+
+def _leads_astray(item_id: int, item: CandidateItem, content: Mapping[str, Any], known: Mapping[str, KnownItem]) -> bool:
+    """As ``_is_of_another``, for an item that is stored already: without a title, it is not made another item's double."""
+    place = url_key(content["found_at"])
+    taken = place in known and known[place].item_id != item_id
+    return _is_of_another(item, content, known, {}) or (taken and is_untitled(item))
+
+
+def _place(site: Site, tx: Tx, item_id: int, item: CandidateItem, now: datetime) -> None:
+    """An item that has its title now gets the numbers that it was not given before: in feeds whose digests are to show it."""
+    for slug, first_seen_at in items.unplaced(tx, item_id, site.settings.feeds):
+        oldest = first_seen_at - site.feed(slug).digest.max_age
+        young = item.published is None or item.published.at >= oldest
+        items.release(tx, slug, [item_id], {item_id} if young else set(), now)
 
 
 def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:
@@ -252,6 +302,15 @@ def overlaid(candidate: CandidateItem, content: dict[str, Any] | None) -> Candid
         attachments=tuple(files.values()),
         keys=tuple(dict.fromkeys((*candidate.keys, *_addresses(content)))),
     )
+
+
+def told_by(candidate: CandidateItem, outcome: Outcome | None) -> CandidateItem:
+    """A new item as it is to be stored: with what its article tells, without a title while that may still tell one."""
+    if outcome is None:
+        return candidate
+    if outcome.state == WAITING:
+        return unnamed(candidate)
+    return named_by_address(overlaid(candidate, outcome.content))
 
 
 def _date(stored: list[str] | None) -> ReadDate | None:

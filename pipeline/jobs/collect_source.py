@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from pipeline.collect import polling, watch
+from pipeline.collect.naming import is_untitled, title_of_address
 from pipeline.collect.polling import Move, PollHistory
 from pipeline.collect.watch import Glance, Past
 from pipeline.config import FeedSettings, SourceSettings
@@ -55,10 +56,10 @@ def collect_source(site: Site, source: SourceRecord, now: datetime) -> Collected
     else:
         reading, told = articles.of_new(site, source, wanted, order, reached.reading, now)
         done = _stored(source, lambda: _apply(site, source, wanted, reached, reading, told, now))
-    late: list[tuple[str, Outcome]] = []
+    late: tuple[str, ...] = ()
     if wanted.full_text or _is_sitemap(source, wanted, reached):
         late = articles.catch_up(site, source, order, wanted, now, fetched=sum(one.attempts > 0 for one in told.values()))
-    return replace(done, remarks=(*done.remarks, *articles.given_up(late)))
+    return replace(done, remarks=(*done.remarks, *late))
 
 
 def _stored(source: SourceRecord, write: Callable[[], Collected]) -> Collected:
@@ -161,6 +162,8 @@ def _record_failure(site: Site, source: SourceRecord, error: GazetError, now: da
         sources.failed(tx, source, reason=reason, gone=gone, next_poll_at=poll.when, why=poll.why)
         if astray:
             sources.forget_way(tx, source.id)
+        if gone:
+            articles.give_up(site, tx, source, "its source is gone", now)
         fix = error.fix or f'See what it answers with "gazet check {source.url}".'
         runs.problem(tx, f"source:{source.url}", f"source {source.url}: {reason}", fix, now)
     return Collected(source.url, source.feeds, problem=f"{reason}. {error.fix}".strip())
@@ -204,22 +207,30 @@ def _apply(
         flood = _flood(source, wanted, reached, plan, past, len(reading.taken), now)
         changed, restless = identity.change_items(tx, source, plan, now)
         status = ItemStatus.HELD if source.hold_next or flood else ItemStatus.RELEASED
-        new = [articles.overlaid(one, told[one.keys[0]].content) if one.keys[0] in told else one for one in plan.new]
+        outcomes = [_outcome(one, wanted, reading, told) for one in plan.new]
+        new = [articles.told_by(one, outcome) for one, outcome in zip(plan.new, outcomes, strict=True)]
         added = list(zip(items.add_all(tx, source.id, source.url, new, status=status, now=now), new, strict=True))
-        stored_articles.add_all(tx, source.id, _outcomes(wanted, reading, plan, added, told), now)
+        asked = {item_id: outcome for (item_id, _), outcome in zip(added, outcomes, strict=True) if outcome is not None}
+        stored_articles.add_all(tx, source.id, asked, now)
         identity.add_likenesses(tx, added, neighbours=neighbours)
         newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.
         released = added if status is ItemStatus.RELEASED else []
         lines = [_release(site, tx, source, slug, plan.seen, released, newer_than, now) for slug in sorted(source.feeds)]
         sources.mark_collected(tx, source, now)
+        ended = "its source is read without its articles now"
+        rest = () if articles.are_fetched(wanted, reading) else articles.give_up(site, tx, source, ended, now)
         oddity = _judge(tx, source, reached, reading, past, flood, now)
         answer = _answer(source, reached, reading.parsed.hints, now, wanted)
         rule = _rule(source, reached, reading)
         sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
     odd = (f"odd: {oddity}",) if oddity and not flood else ()
-    spoken = (*odd, *reading.remarks, *reached.remarks, *articles.remarks(reading, told))
+    made = [
+        one for one, listed in zip(new, plan.new, strict=True) if is_untitled(listed) and one.title == title_of_address(one.url)
+    ]
+    titles = articles.of_titles(made, sum(not one.title for one in new))
+    spoken = (*odd, *reading.remarks, *reached.remarks, *articles.remarks(reading, told), *titles, *rest)
     remarks = (*spoken, *plan.remarks, *restless, *_held(source, len(added)), *filter(None, lines))
     same = len(plan.seen) - changed
     problem = f"{flood}; they are held. {_flood_fix(source)}" if flood else ""
@@ -233,21 +244,12 @@ def _rule(source: SourceRecord, reached: Reached, reading: Reading) -> str:
     return f"{reading.parsed.rule}{where}"
 
 
-def _outcomes(
-    wanted: SourceSettings,
-    reading: Reading,
-    plan: CollectPlan,
-    added: Sequence[tuple[int, CandidateItem]],
-    told: Mapping[str, Outcome],
-) -> dict[int, Outcome]:
-    """What became of each new item's article; what turned out to be new only when it was compared waits for its own."""
-    found = {}
-    for (item_id, _), one in zip(added, plan.new, strict=True):
-        if one.keys[0] in told:
-            found[item_id] = told[one.keys[0]]
-        elif one.url and articles.are_fetched(wanted, reading) and articles.is_wanted(one, wanted):
-            found[item_id] = Outcome(stored_articles.WAITING)
-    return found
+def _outcome(one: CandidateItem, wanted: SourceSettings, reading: Reading, told: Mapping[str, Outcome]) -> Outcome | None:
+    """What became of a new item's article, None without one; what turned out to be new only when compared waits for its own."""
+    if one.keys[0] in told:
+        return told[one.keys[0]]
+    waits = one.url and articles.are_fetched(wanted, reading) and articles.is_wanted(one, wanted)
+    return Outcome(stored_articles.WAITING) if waits else None
 
 
 def _flood(
@@ -331,13 +333,18 @@ def _release(
 ) -> str:
     """Number what has no number in this feed yet: new items, and known ones when the feed is new to the source.
 
+    What waits for its title is shown nowhere. Where no digest is to show it either, its number keeps its place among the others;
+    where one is, it gets its number with its title (``articles.catch_up``), for no reader's cursor may pass it before.
+
     Returns a line about those that no digest is going to show, empty where there are none.
     """
-    unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in seen])
-    fresh = [*((item_id, candidate) for item_id, candidate in seen if item_id in unnumbered), *added]
     first = slug in source.new_feeds
+    unnumbered = items.unnumbered(tx, slug, [item_id for item_id, _ in seen])
+    waiting = items.unnamed(tx, unnumbered) | {item_id for item_id, one in added if not one.title}
+    known = unnumbered if first else unnumbered - waiting  # what waits was to be mailed when it was new, and still is
+    fresh = [*((item_id, candidate) for item_id, candidate in seen if item_id in known), *added]
     mailed = _mailable(site.feed(slug), fresh, first=first, newer_than=newer_than, now=now)
-    items.release(tx, slug, [item_id for item_id, _ in fresh], mailed, now)
+    items.release(tx, slug, [item_id for item_id, _ in fresh if item_id not in waiting & mailed], mailed, now)
     if len(mailed) == len(fresh):
         return ""
     some = f"{len(fresh) - len(mailed)} of {len(fresh)}"

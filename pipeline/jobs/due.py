@@ -9,18 +9,13 @@ from zoneinfo import ZoneInfo
 from pipeline.errors import SendRefusedError
 from pipeline.jobs import open_edition, trust
 from pipeline.jobs.site import Site
-from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import EditionStatus
 from pipeline.store import editions, feeds, runs, sources
 from pipeline.store.sources import SourceRecord
 
 
 def due_sources(site: Site, now: datetime, without: Collection[int] = ()) -> list[SourceRecord]:
-    """Sources to be collected but those ``without`` (ids), after the rows that the settings imply were made, once for each."""
-    if site.store.named_for is not site.settings:
-        with site.store.write() as tx:
-            name_feeds(tx, site)
-        site.store.named_for = site.settings
+    """Sources to be collected but those ``without`` (ids); ``take_settings.make_rows`` has made theirs."""
     with site.store.read() as tx:
         return [] if feeds.site_paused(tx) else sources.due_sources(tx, now, without)
 

@@ -19,9 +19,9 @@ from pipeline.jobs.open_edition import Due, content_key, document_for, sender_of
 from pipeline.jobs.problems import noted
 from pipeline.jobs.site import Site
 from pipeline.models import FeedItem, RenderedVariant, Selection
+from pipeline.shown import headline, link
 from pipeline.store import Tx, editions, feeds, notices
 from pipeline.store.editions import Group
-from pipeline.texts import headline, link
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pipeline.collect.offers import SPEAKS, sitemaps_of, well_known
 from pipeline.config import SourceSettings
@@ -25,6 +26,12 @@ BY_INDEX = "the sitemap index names it first"
 """The reason of a way that is looked for again daily: the index may name a newer one by then."""
 BY_ROBOTS = "robots.txt names it"
 """The reason of a way that tells of the whole site, of which only what lies below the source's own address is wanted."""
+
+_IN_PLACE = "; in place of "
+AGAIN = timedelta(days=7)
+"""So often a source that is read in another way because its own failed looks whether that is back."""
+_RANKS = (SourceKind.FEED, SourceKind.WORDPRESS, SourceKind.SITEMAP, SourceKind.PAGE)
+"""Ways, the best first: what a feed says of its news no listing says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,20 @@ def find_way(outside: Outside, wanted: SourceSettings, order: Order, fetched: Fe
         raise ReadError(wanted.url, seen.problem, fix=seen.fix)
     reason = "it describes its news itself" if own.parsed.structured else "no feed or sitemap tells its news"
     return Found(Way(SourceKind.PAGE, wanted.url, reason), fetched, own, tuple(tried))
+
+
+def is_stopgap(way: Way | None) -> bool:
+    """Whether it was taken because a better way failed, which may be back."""
+    return way is not None and _IN_PLACE in way.reason
+
+
+def after_failure(way: Way, former: Way) -> Way:
+    """A way that was found because the former one failed, or while one like it was in force: it says so if it is no better."""
+    if is_stopgap(former) and way.kind is former.kind:
+        return replace(way, reason=former.reason)
+    if way.kind not in _RANKS or former.kind not in _RANKS or _RANKS.index(way.kind) <= _RANKS.index(former.kind):
+        return way
+    return replace(way, reason=f"{way.reason}{_IN_PLACE}{former.url}, which failed: it is looked for again each week")
 
 
 def follow_index(outside: Outside, wanted: SourceSettings, order: Order, index: Reading) -> Found:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pipeline.collect import likeness
-from pipeline.collect.decide import decide, every_key, is_owner
+from pipeline.collect.decide import decide, every_key, is_owner, theirs
+from pipeline.collect.naming import is_untitled, named_by_address, unnamed
 from pipeline.collect.restless import LOOK_BACK, Verdict, judge
 from pipeline.jobs.articles import overlaid
-from pipeline.models import CandidateItem, CollectPlan, KnownItem, Merge
-from pipeline.store import Tx, articles, feeds, items, merges, versions
-from pipeline.store.merges import Alike
+from pipeline.jobs.same_story import merge_alike
+from pipeline.models import CandidateItem, CollectPlan, KnownItem
+from pipeline.store import Tx, articles, items, merges, versions
 from pipeline.store.sources import SourceRecord
-
-_COMPARED = 10
-WITHIN = timedelta(days=7)
-"""A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
 
 
 def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], now: datetime, *, neighbours: bool) -> CollectPlan:
@@ -33,10 +29,11 @@ def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], n
     if doubtful := [one for one in candidates if _is_doubtful(one, own)]:
         rest = every_key(doubtful) - own.keys()
         own = own | items.known(tx, source.id, rest)
-        known = (items.known_elsewhere(tx, source.id, rest - own.keys()) if neighbours else {}) | own
+        found = items.known_elsewhere(tx, source.id, rest - own.keys()) if neighbours else {}
+        known = theirs(doubtful, found) | own
     plan = decide(candidates, known, now=now)
-    if plan.new and neighbours:
-        plan = _merge_alike(tx, source, plan, now)
+    if neighbours:
+        plan = merge_alike(tx, source, plan, {item.item_id for item in own.values()}, now)
     items.forget_keys(tx, source.id, plan.taken)
     _remember(tx, source, plan, own)
     merges.note(tx, source.id, plan.merges, now)
@@ -76,11 +73,10 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     changed = {update.item_id: update.candidate for update in plan.updates if update.changed}
     if not changed:
         return 0, ()
-    for item_id, (url, other) in items.of_living_sources(tx, source.id, changed).items():
-        if not is_owner(changed[item_id], source.url, url, other):
+    for item_id, other in items.of_living_sources(tx, source.id, changed).items():
+        if not is_owner(changed[item_id], source.url, other):
             del changed[item_id]
-    told = articles.contents(tx, changed)
-    changed = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
+    changed = _as_known(tx, changed)
     stored, past = versions.present(tx, changed), versions.since(tx, changed, now - LOOK_BACK)
     verdicts = {item_id: judge(stored[item_id], one, past.get(item_id, ()), now) for item_id, one in changed.items()}
     written = {verdict: [(one, changed[one]) for one, said in verdicts.items() if said is verdict] for verdict in Verdict}
@@ -91,59 +87,16 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     return len(written[Verdict.TAKE]), remarks
 
 
+def _as_known(tx: Tx, changed: Mapping[int, CandidateItem]) -> dict[int, CandidateItem]:
+    """With what their articles tell; what has no title keeps waiting for one, or has the one that its address gives."""
+    told = articles.contents(tx, changed)
+    laid = {item_id: overlaid(candidate, told.get(item_id)) for item_id, candidate in changed.items()}
+    untitled = [item_id for item_id, one in laid.items() if is_untitled(one)]
+    waiting, settled = articles.states(tx, untitled)
+    return laid | {one: unnamed(laid[one]) for one in waiting} | {one: named_by_address(laid[one]) for one in settled}
+
+
 def add_likenesses(tx: Tx, added: Sequence[tuple[int, CandidateItem]], *, neighbours: bool) -> None:
     """Where other sources of the same feeds are to look for these new items."""
     if added and neighbours:
         merges.add_bands(tx, {item_id: likeness.bands(likeness.told(one.title, one.summary)) for item_id, one in added})
-
-
-def _merge_alike(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime) -> CollectPlan:
-    """New entries that tell a story which another source of the same feeds has brought are that item; at most one for each."""
-    for slug in sorted(source.feeds):  # another source of the feed must not bring the same one at this moment
-        feeds.lock(tx, slug)
-    since = now - WITHIN
-    unlooked = merges.unlooked_at(tx, source.feeds, since)
-    merges.add_bands(tx, {item_id: likeness.bands(likeness.told(title, text)) for item_id, title, text in unlooked})
-    told = [likeness.told(one.title, one.summary) for one in plan.new]
-    bands = [likeness.bands(one) for one in told]
-    found = merges.alike(tx, source.id, source.feeds, (band for listed in bands for band in listed), since)
-    stories = {one.item_id: likeness.told(one.title, one.summary) for one in found}
-    pairs = [
-        (likeness.same_story(told[place], stories[one.item_id]), place, one)
-        for place, one in _meetings(bands, found)
-        if _about_as_old(plan.new[place], one)
-    ]
-    taken: dict[int, Alike] = {}
-    for score, place, one in sorted(pairs, key=lambda pair: -pair[0]):
-        if score and place not in taken and one.item_id not in {other.item_id for other in taken.values()}:
-            taken[place] = one
-    return _with_merged(plan, taken)
-
-
-def _meetings(bands: Sequence[Sequence[str]], found: Sequence[Alike]) -> Iterator[tuple[int, Alike]]:
-    """Which new entries (by their place) are to be compared with which items: a few that share the most bands."""
-    under: dict[str, list[Alike]] = {}
-    for one in found:
-        for band in one.bands:
-            under.setdefault(band, []).append(one)
-    for place, listed in enumerate(bands):
-        shared = Counter(one.item_id for band in listed for one in under.get(band, ()))
-        by_id = {one.item_id: one for band in listed for one in under.get(band, ())}
-        yield from ((place, by_id[item_id]) for item_id, _count in shared.most_common(_COMPARED))
-
-
-def _about_as_old(candidate: CandidateItem, one: Alike) -> bool:
-    return candidate.published is None or abs(candidate.published.at - one.published_at) <= WITHIN
-
-
-def _with_merged(plan: CollectPlan, taken: Mapping[int, Alike]) -> CollectPlan:
-    merged = [(one.item_id, plan.new[place]) for place, one in sorted(taken.items())]
-    reasons = [f"the same title and text as in {one.url}" for _place, one in sorted(taken.items())]
-    made = [Merge(item_id, candidate, reason) for (item_id, candidate), reason in zip(merged, reasons, strict=True)]
-    return replace(
-        plan,
-        new=tuple(one for place, one in enumerate(plan.new) if place not in taken),
-        seen=(*plan.seen, *merged),
-        named=(*plan.named, *merged),
-        merges=(*plan.merges, *made),
-    )

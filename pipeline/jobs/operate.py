@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pipeline.collect.naming import named_by_address
 from pipeline.config import OUTBOX
 from pipeline.errors import UsageError
 from pipeline.jobs import rehearsed
 from pipeline.jobs.lines import count as count_of
+from pipeline.jobs.same_story import join_told
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import CandidateItem, DeliveryStatus, EditionStatus, ItemStatus, PastVersion
@@ -138,16 +140,44 @@ def hold(site: Site, item_id: int, now: datetime) -> None:
         items.set_status(tx, item_id, ItemStatus.HELD, now)
 
 
-def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> list[str]:
-    """Give a held or discarded item its number in every feed it belongs to; returns those feeds. ``mailed``: digests show it."""
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many items were released, and in which feeds.
+
+    Of these ``waiting`` are shown only once their articles tell their titles, and ``joined`` have been told by another source
+    since: they are a part of its items now.
+    """
+
+    items: int
+    feeds: tuple[str, ...]
+    waiting: int
+    joined: int
+
+
+def release(site: Site, item_id: int, now: datetime, *, mailed: bool = True) -> Released:
+    """Give a held or discarded item its number in every feed it belongs to. ``mailed``: digests show it."""
     with site.store.write() as tx:
         _expect(tx, item_id, ItemStatus.HELD, ItemStatus.DISCARDED)
-        items.set_status(tx, item_id, ItemStatus.RELEASED, now)
-        slugs = items.feeds_of(tx, item_id)
-        for slug in slugs:
-            items.release(tx, slug, [item_id], {item_id} if mailed else set(), now)
+        done = _release(tx, [item_id], now, mailed=mailed)
         _settle_floods(tx, now)
-    return slugs
+    return done
+
+
+def _release(tx: Tx, item_ids: Sequence[int], now: datetime, *, mailed: bool) -> Released:
+    """Items of the same feeds. One that waits for its title gets the number that digests go by with it, as in a collect.
+
+    What another source has told since is not shown a second time.
+    """
+    slugs = items.feeds_of(tx, item_ids[0])
+    joined = set()
+    for item_id in item_ids:
+        items.set_status(tx, item_id, ItemStatus.RELEASED, now)
+        joined |= {item_id} if join_told(tx, item_id, now) else set()
+    unnamed = items.unnamed(tx, item_ids) - joined
+    for slug in slugs:
+        lacking = items.unnumbered(tx, slug, item_ids) - (unnamed if mailed else set())
+        items.release(tx, slug, [one for one in item_ids if one in lacking], set(item_ids) if mailed else set(), now)
+    return Released(len(item_ids), tuple(slugs), len(unnamed), len(joined))
 
 
 def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:
@@ -173,18 +203,13 @@ def held_of(site: Site, url: str) -> list[int]:
     return held
 
 
-def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) -> tuple[int, list[str]]:
-    """Publish what is held of a source, as ``release`` does each; returns how many, and in which feeds. All or none."""
+def release_held(site: Site, url: str, now: datetime, *, mailed: bool = True) -> Released:
+    """Publish what is held of a source, as ``release`` does each. All or none."""
     held = held_of(site, url)
     with site.store.write() as tx:
-        for item_id in held:
-            items.set_status(tx, item_id, ItemStatus.RELEASED, now)
-        slugs = items.feeds_of(tx, held[0])
-        for slug in slugs:
-            lacking = items.unnumbered(tx, slug, held)
-            items.release(tx, slug, [one for one in held if one in lacking], set(held) if mailed else set(), now)
+        done = _release(tx, held, now, mailed=mailed)
         _settle_flood(tx, url, now)
-    return len(held), slugs
+    return done
 
 
 def discard_held(site: Site, url: str, now: datetime) -> int:
@@ -234,6 +259,8 @@ def omit(site: Site, item_ids: Sequence[int], *, slug: str | None, undo: bool) -
         for item_id in dict.fromkeys(item_ids):
             _expect(tx, item_id, ItemStatus.RELEASED)
             numbers = items.numbers_of(tx, item_id)
+            if items.unnamed(tx, [item_id]):
+                raise UsageError(f"Item {item_id} still waits for its title.", fix=f'"gazet items hold {item_id}" keeps it out.')
             for feed in [slug] if slug else list(numbers):
                 if feed not in numbers:
                     raise UsageError(f"Item {item_id} is not in feed {feed}.", fix=f"It is in: {', '.join(numbers) or 'none'}.")
@@ -291,14 +318,18 @@ def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: b
             raise UsageError(f"Item {item_id} has no merge {merge_id} to undo.", fix=f'"gazet items unmerge {item_id} --list".')
         sources.lock(tx, merge.source_id)
         entry = merges.candidate_of(tx, merge_id)
-        parted = ItemStatus.HELD if status is ItemStatus.HELD else ItemStatus.RELEASED
-        other = merges.undo(tx, merge, status=parted, now=now)
+        parted = ItemStatus.HELD if status is ItemStatus.HELD and merge.other is None else ItemStatus.RELEASED
+        other = merges.undo(tx, merge, named_by_address(entry), status=parted, now=now)
         if versions.present(tx, [item_id])[item_id].content_hash == entry.content_hash:  # what it wrote over the item's text
             versions.bring_back(tx, item_id, merge.at, now)
         slugs = items.feeds_of(tx, other) if parted is ItemStatus.RELEASED else []
         shown = [one for one in slugs if mailed and _is_young(site, one, entry, now)]
+        numbered = items.numbers_of(tx, other)  # it had been an item before
         for slug in slugs:
-            items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+            if slug not in numbered:
+                items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+            elif not mailed:
+                items.set_mailed(tx, slug, other, False)
     return Unmerged(item_id, other, tuple(slugs), tuple(shown))
 
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from pipeline.config import Settings, SourceSettings
 from pipeline.errors import ReadError
 from pipeline.models import SourceKind
-from pipeline.texts import one_line, shorten
+from pipeline.shown import one_line, shorten
 
 MAX_BYTES = 5_000_000
 _MAX_DEPTH = 100

@@ -16,9 +16,9 @@ from pipeline.jobs import slots
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
+from pipeline.shown import one_line
 from pipeline.store import Tx, items, subscribers
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
-from pipeline.texts import one_line
 
 COLUMNS = ("email", "feed", "name", "status", "cadence", "weekday", "day", "time", "timezone", "language", "topics", "consent")
 _BATCH = 500

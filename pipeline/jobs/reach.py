@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from pipeline.collect import filters, polling
@@ -19,7 +19,7 @@ from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError
 from pipeline.http import Accept, Fetched, Permit
 from pipeline.jobs.apart_names import READ_DOCUMENT
-from pipeline.jobs.find_way import BY_INDEX, BY_ROBOTS, Found, find_way, follow_index
+from pipeline.jobs.find_way import AGAIN, BY_INDEX, BY_ROBOTS, Found, after_failure, find_way, follow_index, is_stopgap
 from pipeline.jobs.site import Outside, Site
 from pipeline.models import Order, Reading, SourceKind, Way
 from pipeline.store import items
@@ -77,8 +77,8 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     how = settings_hash(wanted, order)
     same = how == source.settings_hash and not source.hold_next and not source.new_feeds
     asked = polling.to_ask(known_of(source, settings_changed=not same), now)
-    way = _way_in_force(source, how, asked)
-    order = replace(order, kind=way.kind, scope=wanted.url if way.reason == BY_ROBOTS else "") if way else order
+    way = _way_in_force(source, how, asked, now)
+    order = replace(order, kind=way.kind, scope=wanted.url if way.reason.startswith(BY_ROBOTS) else "") if way else order
     address = _address(source, way, how, now)
     fetched = site.fetcher.fetch(
         address,
@@ -94,15 +94,23 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     if fetched.not_modified:
         return reached
     reached = replace(reached, body_hash=sha256(fetched.body).hexdigest())
-    if same and reached.body_hash == source.body_hash:
+    if same and reached.body_hash == source.body_hash and not _looks_again(source, asked, now):
         return reached
     return _read_whole(site, source, wanted, order, reached, follows=way is not None)
 
 
-def _way_in_force(source: SourceRecord, how: str, asked: Ask) -> Way | None:
-    """The way that was found, unless it is to be looked for: settings have changed, or a sitemap index may name a newer one."""
-    anew = how != source.settings_hash or (source.way_reason == BY_INDEX and not asked.conditional)
-    return None if anew else source.way
+def _way_in_force(source: SourceRecord, how: str, asked: Ask, now: datetime) -> Way | None:
+    """The way that was found, unless it is to be looked for: settings have changed, a sitemap index may name a newer one, or
+    a better way that failed may be back.
+    """
+    anew = how != source.settings_hash or (source.way_reason.startswith(BY_INDEX) and not asked.conditional)
+    return None if anew or _looks_again(source, asked, now) else source.way
+
+
+def _looks_again(source: SourceRecord, asked: Ask, now: datetime) -> bool:
+    """Once a week, with a request for the whole document, which is made once a day."""
+    since = timedelta() if source.way_at is None else now - source.way_at
+    return is_stopgap(source.way) and not asked.conditional and not timedelta(0) <= since < AGAIN
 
 
 def _address(source: SourceRecord, way: Way | None, how: str, now: datetime) -> str:
@@ -146,7 +154,7 @@ def _read_whole(
     """
     found = _first(site.outside, wanted, order, reached.fetched)
     fetched, reading = found.fetched, found.reading
-    way = None if follows or found.way == source.way else found.way
+    way = None if follows else _way_found(source, reached.how, found.way)
     order = replace(order, kind=found.way.kind)
     more, remarks = _further_pages(site, source, wanted, order, fetched, reading)
     return replace(
@@ -157,6 +165,13 @@ def _read_whole(
         body_hash=sha256(fetched.body).hexdigest(),
         remarks=remarks,
     )
+
+
+def _way_found(source: SourceRecord, how: str, found: Way) -> Way | None:
+    """The way to be remembered with this moment, None where it is in force already."""
+    former = source.last_way if how == source.settings_hash else None
+    way = after_failure(found, former) if former is not None else found
+    return None if way == source.way and not is_stopgap(way) else way
 
 
 def passed(reading: Reading, wanted: SourceSettings, now: datetime) -> Reading:

@@ -9,7 +9,6 @@ every command refuses, and "gazet restore" goes on where the plan was left; each
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
@@ -18,48 +17,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from pipeline import config
 from pipeline.config import Settings
 from pipeline.errors import BackupError, ConfigError, StoreError, UnfitStoreError, UsageError
 from pipeline.jobs.backup import Manifest, read_backup
-from pipeline.jobs.owners import hand_over, make_folder, take_after
+from pipeline.jobs.install import WORKSHOP, Restored, database_files, differs, files_of, install, read_plan, said, write_plan
+from pipeline.jobs.owners import make_folder
 from pipeline.jobs.replay import RUN, Replayed, Traces, backup_anchor, edition_anchor, replay
 from pipeline.jobs.site import Site
 from pipeline.models import SubscriptionStatus
 from pipeline.store import Store, bring_up_to_date, record, runs
-from pipeline.store.copy import Progress, copy_store, snapshot
+from pipeline.store.copy import Progress, snapshot
 from pipeline.store.database import UNFINISHED, file_of, open_file, open_target, schema_state
 from pipeline.store.record import Became, Began, Left, Record
 from pipeline.store.replay import end_subscription, known_editions, still_waiting
 
 _SQLITE = b"SQLite format 3\0"
-_WORKSHOP = Path(UNFINISHED).parent
 _ROOM = 100_000
 """Bytes that must be free beside what is written: names, and lines of the record."""
 Wire = Callable[[Settings, Store], Site]
 """How ``app`` makes a site of settings and an open store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restore did. ``moved`` lie in ``aside`` now; ``kept`` are files of the site that the backup does not have.
-
-    ``leaving``: names in the folder of what another site leaves there.
-    """
-
-    file: str
-    made_at: datetime | None
-    store: str
-    migrated: bool
-    aside: str
-    moved: tuple[str, ...]
-    kept: tuple[str, ...]
-    outside: tuple[str, ...]
-    environment: tuple[str, ...]
-    replayed: Replayed
-    leaving: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +49,6 @@ class _Wanted:
     doubt: bool
     moment: Callable[[Settings], datetime]
     process: str
-
-
-_PLANS: TypeAdapter[Restored] = TypeAdapter(Restored)
 
 
 def expect_newest(site: Site) -> None:
@@ -107,14 +81,9 @@ def expect_newest(site: Site) -> None:
                 end_subscription(tx, one, SubscriptionStatus(fact.status), datetime.now(UTC))
 
 
-def unfinished(folder: Path) -> bool:
-    """Whether a restore was killed while it put files in place."""
-    return (folder / UNFINISHED).exists()
-
-
 def expect_same(folder: Path, file: Path | None) -> None:
     """Raises UsageError where the restore that was not finished is one of another file."""
-    if file is not None and os.path.abspath(file) != (begun := _read_plan(folder).file):  # noqa: PTH100
+    if file is not None and os.path.abspath(file) != (begun := read_plan(folder).file):  # noqa: PTH100
         raise UsageError(
             f"A restore of {begun} was not finished.", fix='"gazet restore" without FILE ends it; then restore the other.'
         )
@@ -122,7 +91,7 @@ def expect_same(folder: Path, file: Path | None) -> None:
 
 def finish(folder: Path, progress: Progress = lambda *_: None) -> Restored:
     """Go on with a restore that was killed while it put files in place."""
-    return _install(folder, progress)
+    return install(folder, progress)
 
 
 def replay_in_place(site: Site, now: datetime, *, process: str, doubt: bool) -> Replayed:
@@ -151,8 +120,8 @@ def restore(
     ``unfinished`` says otherwise: places are looked at before, but a disk may fill up or break at any moment.
     """
     folder = folder.absolute()
-    workshop = folder / _WORKSHOP
-    with _said(workshop):
+    workshop = folder / WORKSHOP
+    with said(workshop):
         shutil.rmtree(workshop, ignore_errors=True)
         make_folder(workshop.parent)
         workshop.mkdir(mode=0o700)
@@ -161,16 +130,7 @@ def restore(
         except BaseException:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
-        return _install(folder, progress)
-
-
-@contextlib.contextmanager
-def _said(workshop: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or workshop
-        raise BackupError(f"The restore stopped: {where}: {error.strerror}.", fix="Mend that, then run the same again.") from error
+        return install(folder, progress)
 
 
 def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
@@ -202,8 +162,8 @@ def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
     ready.close()
     aside = folder / "var" / f"before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     path = file_of(target)
-    moved = [str(one) for one in _database_files(path) if one.exists()] if path else []
-    moved += [str(folder / name) for name in _files(workshop / "site") if _differs(folder / name, workshop / "site" / name)]
+    moved = [str(one) for one in database_files(path) if one.exists()] if path else []
+    moved += [str(folder / name) for name in files_of(workshop / "site") if differs(folder / name, workshop / "site" / name)]
     moved += [str(folder / name) for name in leaving]
     _expect_place(folder, workshop, path, leaving)
     plan = Restored(
@@ -219,7 +179,7 @@ def _prepare(folder: Path, workshop: Path, wanted: _Wanted, wire: Wire) -> None:
         replayed=done,
         leaving=leaving,
     )
-    _write_plan(folder / UNFINISHED, plan)
+    write_plan(folder / UNFINISHED, plan)
 
 
 def _unpack(file: Path, workshop: Path) -> Manifest | None:
@@ -286,7 +246,7 @@ def _all_of(folder: Path, archived: Path) -> Iterator[str]:
 def _expect_place(folder: Path, workshop: Path, database: Path | None, leaving: tuple[str, ...]) -> None:
     """Raises BackupError where something could not be put in place: before the plan, the site is still whole."""
     site = workshop / "site"
-    sizes = {folder / name: (site / name).stat().st_size for name in _files(site) if not _same(folder / name, site / name)}
+    sizes = {folder / name: (site / name).stat().st_size for name in files_of(site) if not _same(folder / name, site / name)}
     sizes |= dict.fromkeys((folder / name for name in leaving), 0)
     sizes[folder / "var/before-restore"] = sum(path.stat().st_size for path in sizes if path.is_file())
     if database is not None:
@@ -351,16 +311,8 @@ def _migrate(store: Store, file: Path) -> bool:
     return bring_up_to_date(store) != "is up to date"
 
 
-def _files(site: Path) -> list[str]:
-    return sorted(str(path.relative_to(site)) for path in site.rglob("*") if path.is_file())
-
-
-def _differs(present: Path, wanted: Path) -> bool:
-    return present.exists() and present.read_bytes() != wanted.read_bytes()
-
-
 def _same(present: Path, wanted: Path) -> bool:
-    return present.exists() and not _differs(present, wanted)
+    return present.exists() and not differs(present, wanted)
 
 
 def _unused(folder: Path) -> Path:
@@ -369,125 +321,3 @@ def _unused(folder: Path) -> Path:
         number += 1
         found = folder.with_name(f"{folder.name}-{number}")
     return found
-
-
-def _database_files(path: Path) -> list[Path]:
-    """The database first: a WAL without it is nothing, it without its WAL is older than it was."""
-    return [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))]
-
-
-def _write_plan(path: Path, plan: Restored) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(_PLANS.dump_json(plan))
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    record.sync_folder(path.parent)
-
-
-def _install(folder: Path, progress: Progress) -> Restored:
-    """Carry out the plan; each step looks whether it was done already."""
-    workshop = folder / _WORKSHOP
-    with _said(workshop):
-        plan = _read_plan(folder)
-        try:
-            settings = config.load(workshop / "site").model_copy(update={"folder": folder})
-        except ConfigError as error:
-            raise _unreadable(workshop, error) from None
-        aside, path = Path(plan.aside), file_of(settings)
-        for name in plan.leaving:
-            _move_aside(folder / name, folder, aside)
-        if path is not None:
-            _install_file(workshop / "ready.db", path, folder, aside)
-        else:
-            _install_on_server(workshop / "ready.db", settings, plan.replayed.identity, progress)
-        for name in _files(workshop / "site"):
-            _install_setting(folder, name, workshop / "site" / name, aside)
-        for noted in ("record", "noted"):
-            record.unite(folder / record.FOLDER, workshop / noted)
-        for one in (folder / record.FOLDER, *(folder / record.FOLDER / day for day in record.days(folder / record.FOLDER))):
-            hand_over(one)
-        (folder / UNFINISHED).unlink()
-        shutil.rmtree(workshop, ignore_errors=True)
-    return plan
-
-
-def _read_plan(folder: Path) -> Restored:
-    try:
-        return _PLANS.validate_json((folder / UNFINISHED).read_bytes())
-    except ValidationError as error:
-        raise _unreadable(folder / _WORKSHOP, error) from None
-
-
-def _unreadable(workshop: Path, error: Exception) -> BackupError:
-    return BackupError(f"{workshop} cannot be read.", fix=f"Remove it and restore once more ({error}).")
-
-
-def _install_setting(folder: Path, name: str, wanted: Path, aside: Path) -> None:
-    """No moment without the file: without gazet.toml nobody could say that a restore is under way."""
-    present = folder / name
-    if _differs(present, wanted):
-        make_folder(aside, 0o700)
-        if not (aside / name).exists():
-            _put(present, aside / name)
-    if not present.exists() or _differs(present, wanted):
-        _put(wanted, present)
-
-
-def _install_file(ready: Path, path: Path, folder: Path, aside: Path) -> None:
-    if not ready.exists():
-        return
-    for one in _database_files(path):
-        _move_aside(one, folder, aside)
-    make_folder(path.parent)
-    try:
-        ready.rename(path)
-        hand_over(path)
-        record.sync_folder(path.parent)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _put(ready, path)
-        ready.unlink()
-
-
-def _install_on_server(ready: Path, settings: Settings, identity: str, progress: Progress) -> None:
-    """One transaction: either the run of this restore is there, and all the rest, or nothing is."""
-    store, server = open_file(ready), open_target(settings)
-    try:
-        _, empty = schema_state(server)
-        if not empty:
-            with server.read() as tx:
-                if (run := runs.last(tx, RUN)) is not None and run.detail.get("id") == identity:
-                    return
-        copy_store(store, server, progress=progress)
-    finally:
-        store.close()
-        server.close()
-
-
-def _move_aside(path: Path, folder: Path, aside: Path) -> None:
-    """To the same place below ``aside``. A file that was moved there before this was killed is not covered."""
-    name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
-    target = aside / name
-    if not path.exists() or target.exists():
-        return
-    make_folder(aside, 0o700)
-    make_folder(target.parent)
-    shutil.move(path, target)
-    record.sync_folder(target.parent)
-
-
-def _put(source: Path, path: Path) -> None:
-    """A copy under its name only when it is whole and on the disk, with owner and mode of what it replaces."""
-    make_folder(path.parent)
-    part = path.with_name(f".{path.name}.restoring")
-    part.unlink(missing_ok=True)
-    with source.open("rb") as reading, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writing:
-        shutil.copyfileobj(reading, writing)
-        take_after(writing.fileno(), path, source)
-        writing.flush()
-        os.fsync(writing.fileno())
-    part.rename(path)
-    record.sync_folder(path.parent)

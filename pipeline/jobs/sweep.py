@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import OUTBOX
-from pipeline.jobs import identity
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
 from pipeline.store import Tx, deliveries, editions, merges, record, runs
@@ -58,7 +57,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
         _forget(tx, now - _KEEP_SAYING, mailing=bool(site.settings.alerts.mail))
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
-        merges.forget_bands(tx, now - identity.WITHIN - timedelta(days=1))
+        merges.forget_bands(tx, now - merges.WITHIN - timedelta(days=1))
     record.prune(site.settings.path(record.FOLDER))
     return Swept(recovered, expired, cancelled)
 

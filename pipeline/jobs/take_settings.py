@@ -46,6 +46,12 @@ def _fix(slug: str) -> str:
     )
 
 
+def make_rows(site: Site) -> None:
+    """``name_feeds`` in a transaction of its own."""
+    with site.store.write() as tx:
+        name_feeds(tx, site)
+
+
 def name_feeds(tx: Tx, site: Site) -> None:
     """The rows that the settings imply, after feeds with a former name got theirs. Raises ConfigError as above."""
     former = {alias: slug for slug, feed in site.settings.feeds.items() for alias in feed.aliases}

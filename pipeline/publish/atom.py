@@ -8,7 +8,7 @@ from feedgen.feed import FeedGenerator
 
 from pipeline.models import FeedDocument, FeedItem
 from pipeline.publish import entries
-from pipeline.texts import headline, one_line
+from pipeline.shown import headline, one_line
 
 
 def render(document: FeedDocument) -> bytes:

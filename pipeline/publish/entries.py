@@ -17,7 +17,7 @@ from feedgen.feed import FeedGenerator
 from pipeline import __version__
 from pipeline.models import Attachment, FeedDocument, Item
 from pipeline.publish.identity import entry_id, feed_id
-from pipeline.texts import clean, headline, link, one_line
+from pipeline.shown import clean, headline, link, one_line
 
 _ATOM_LINK = "link"
 _UNKNOWN_TYPE = "application/octet-stream"

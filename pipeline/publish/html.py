@@ -7,7 +7,8 @@ from datetime import datetime
 
 from pipeline.models import Attachment, FeedDocument, Item, Precision
 from pipeline.publish import entries
-from pipeline.texts import Texts, headline, link, one_line
+from pipeline.shown import headline, link, one_line
+from pipeline.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.models import Attachment, FeedDocument, Item
 from pipeline.publish import entries
 from pipeline.publish.identity import entry_id
-from pipeline.texts import headline, link, one_line
+from pipeline.shown import headline, link, one_line
 
 
 def render(document: FeedDocument) -> bytes:

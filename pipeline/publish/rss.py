@@ -9,7 +9,7 @@ from feedgen.feed import FeedGenerator
 
 from pipeline.models import Attachment, FeedDocument, Item
 from pipeline.publish import entries
-from pipeline.texts import link, one_line
+from pipeline.shown import link, one_line
 
 _TTL = 60  # minutes
 

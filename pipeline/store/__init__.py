@@ -5,7 +5,6 @@ this package knows SQLAlchemy: values that leave it are those of ``pipeline.mode
 query that returns them.
 """
 
-from pipeline.store import schema_public as _schema_public  # noqa: F401  (its tables are part of the schema)
 from pipeline.store.database import Store, Tx, bring_up_to_date, open_store
 from pipeline.store.schema import new_id
 

@@ -64,10 +64,28 @@ def settle(tx: Tx, item_id: int, outcome: Outcome, now: datetime) -> None:
 
 def waiting(tx: Tx, source_id: int, now: datetime, limit: int) -> list[WaitingArticle]:
     """Articles of this source that may be fetched now, those of the newest items first."""
-    query = select(ItemRow.id, ItemRow.url, ItemRow.summary, ArticleRow.attempts)
-    query = query.join(ItemRow, ItemRow.id == ArticleRow.item_id).where(ArticleRow.source_id == source_id)
     due = (ArticleRow.next_at.is_(None)) | (ArticleRow.next_at <= now)
-    query = query.where(ArticleRow.state == WAITING, due).order_by(ArticleRow.item_id.desc()).limit(limit)
+    query = _waiting(source_id).where(due).order_by(ArticleRow.item_id.desc()).limit(limit)
+    return [WaitingArticle(*row) for row in tx.execute(query)]
+
+
+def _waiting(source_id: int) -> Any:
+    query = select(ItemRow.id, ItemRow.url, ItemRow.summary, ArticleRow.attempts)
+    query = query.join(ItemRow, ItemRow.id == ArticleRow.item_id)
+    return query.where(ArticleRow.source_id == source_id, ArticleRow.state == WAITING)
+
+
+def states(tx: Tx, item_ids: Collection[int]) -> tuple[set[int], set[int]]:
+    """Those of the items whose article is waited for, and those where that has ended; items without one are in neither."""
+    query = select(ArticleRow.item_id, ArticleRow.state).where(ArticleRow.item_id.in_(item_ids))
+    found = {row.item_id: row.state for row in tx.execute(query)} if item_ids else {}
+    waiting = {item_id for item_id, state in found.items() if state == WAITING}
+    return waiting, found.keys() - waiting
+
+
+def unnamed(tx: Tx, source_id: int) -> list[WaitingArticle]:
+    """Articles of this source that are waited for by items without a title."""
+    query = _waiting(source_id).where(ItemRow.title == "").order_by(ArticleRow.item_id)
     return [WaitingArticle(*row) for row in tx.execute(query)]
 
 

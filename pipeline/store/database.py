@@ -47,7 +47,6 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; waiting here is fair and instant, its busy handler polls.
         self._writer: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
-        self.named_for: object = None  # the settings whose feeds and sources have their rows here
         self._gathering = threading.Lock()
         self._batches: dict[Any, _Batch] = {}
 

@@ -23,6 +23,7 @@ from pipeline.models import (
     Precision,
     ReadDate,
     SubscriptionStatus,
+    Theirs,
 )
 from pipeline.store import feeds, numbers, upsert
 from pipeline.store.database import Tx
@@ -56,24 +57,28 @@ class ListedItem:
 
 def known(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
     """The items this source is known to have brought under any of these keys."""
-    return _known(tx, source_id, ItemOriginRow.source_id == source_id, keys, elsewhere=False)
+    found = _known(tx, source_id, ItemOriginRow.source_id == source_id, keys, elsewhere=False)
+    return {key: one for key, [one] in found.items()}
 
 
-def _known(tx: Tx, source_id: int, where: ColumnElement[bool], keys: Iterable[str], *, elsewhere: bool) -> dict[str, KnownItem]:
+def _known(
+    tx: Tx, source_id: int, where: ColumnElement[bool], keys: Iterable[str], *, elsewhere: bool
+) -> dict[str, list[KnownItem]]:
     plain = ("content_hash", "url", "title", "summary", "published_at")
     query = select(ItemOriginRow.key, ItemRow.id, ItemRow.source_id, *(getattr(ItemRow, name) for name in plain))
     query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id).where(where).order_by(ItemRow.id)
-    found: dict[str, KnownItem] = {}
+    found: dict[str, list[KnownItem]] = {}
     for part in parts(sorted(set(keys))):
         for row in tx.execute(query.where(ItemOriginRow.key.in_(part))):
-            if row.key not in found:
+            listed = found.setdefault(row.key, [])
+            if not listed or listed[-1].item_id != row.id:  # two sources may have brought it under one key
                 values = {name: getattr(row, name) for name in plain}
-                found[row.key] = KnownItem(row.id, **values, elsewhere=elsewhere, theirs=row.source_id != source_id)
+                listed.append(KnownItem(row.id, **values, elsewhere=elsewhere, theirs=row.source_id != source_id))
     return found
 
 
-def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
-    """The items that other sources of this source's feeds have brought under any of these keys.
+def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, list[KnownItem]]:
+    """The items that other sources of this source's feeds have brought under any of these keys, the oldest first.
 
     An address is the same story wherever it is found. A guid is only compared with those of sources that have left the
     settings: an edited source URL makes nothing new, and two living sources may both number their entries from 1. Of living
@@ -87,15 +92,14 @@ def known_elsewhere(tx: Tx, source_id: int, keys: Iterable[str]) -> dict[str, Kn
     return _known(tx, source_id, and_(fits, ItemOriginRow.source_id != source_id), keys, elsewhere=True)
 
 
-def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> dict[int, tuple[str, str]]:
-    """Those of the items whose text is another source's that is still read, with their address and that source's.
-
-    This source must not change them back and forth.
-    """
+def of_living_sources(tx: Tx, source_id: int, item_ids: Collection[int]) -> dict[int, Theirs]:
+    """Those of the items whose text is another source's that is still read: this source must not change them back and forth."""
     living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
-    query = select(ItemRow.id, ItemRow.url, SourceRow.url.label("source")).join(SourceRow, SourceRow.id == ItemRow.source_id)
+    query = select(ItemRow.id, ItemRow.url, ItemRow.title, SourceRow.url.label("source"))
+    query = query.join(SourceRow, SourceRow.id == ItemRow.source_id)
     query = query.where(ItemRow.source_id != source_id, ItemRow.source_id.in_(living))
-    return {row.id: (row.url, row.source) for part in parts(item_ids) for row in tx.execute(query.where(ItemRow.id.in_(part)))}
+    rows = (row for part in parts(item_ids) for row in tx.execute(query.where(ItemRow.id.in_(part))))
+    return {row.id: Theirs(row.url, row.title, row.source) for row in rows}
 
 
 def newest_of(tx: Tx, source_id: int, limit: int) -> list[tuple[str, str]]:
@@ -111,6 +115,23 @@ def unnumbered(tx: Tx, slug: str, item_ids: Collection[int]) -> set[int]:
     numbered = exists().where(FeedItemRow.feed == slug, FeedItemRow.item_id == ItemRow.id)
     query = select(ItemRow.id).where(ItemRow.status == ItemStatus.RELEASED, ~numbered)
     return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+
+
+def unnamed(tx: Tx, item_ids: Collection[int]) -> set[int]:
+    """Those of the items that still wait for a title; no feed shows them until then."""
+    query = select(ItemRow.id).where(ItemRow.title == "")
+    return {item_id for part in parts(item_ids) for item_id in tx.execute(query.where(ItemRow.id.in_(part))).scalars()}
+
+
+def unplaced(tx: Tx, item_id: int, slugs: Collection[str]) -> list[tuple[str, datetime]]:
+    """Where a released item lacks its number, of these feeds that have read one of its sources; and when it was first seen."""
+    numbered = exists().where(FeedItemRow.feed == FeedSourceRow.feed, FeedItemRow.item_id == item_id)
+    query = select(FeedSourceRow.feed, ItemRow.first_seen_at)
+    query = query.join(ItemOriginRow, ItemOriginRow.source_id == FeedSourceRow.source_id)
+    query = query.join(ItemRow, ItemRow.id == ItemOriginRow.item_id)
+    query = query.where(ItemRow.id == item_id, ItemRow.status == ItemStatus.RELEASED, ~numbered)
+    query = query.where(FeedSourceRow.active, FeedSourceRow.collected_at.is_not(None), FeedSourceRow.feed.in_(sorted(slugs)))
+    return [(row.feed, row.first_seen_at) for row in tx.execute(query.distinct().order_by(FeedSourceRow.feed))]
 
 
 def add(tx: Tx, source_id: int, source_url: str, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
@@ -292,7 +313,8 @@ def _feed_items(slug: str, *, bodies: bool = True) -> Select[Any]:
     columns = [column for column in ItemRow.__table__.columns if bodies or column.name != "content_html"]
     query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *columns)
     query = query.join(ItemRow, ItemRow.id == FeedItemRow.item_id)
-    return query.where(FeedItemRow.feed == slug, FeedItemRow.withdrawn_at.is_(None), ItemRow.status == ItemStatus.RELEASED)
+    shown = and_(FeedItemRow.withdrawn_at.is_(None), ItemRow.status == ItemStatus.RELEASED, ItemRow.title != "")
+    return query.where(FeedItemRow.feed == slug, shown)
 
 
 def _feed_item(row: Any) -> FeedItem:
@@ -351,6 +373,12 @@ def set_status(tx: Tx, item_id: int, status: ItemStatus, now: datetime) -> None:
     tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(status=status))
     if status is ItemStatus.WITHDRAWN:
         tx.execute(update(FeedItemRow).where(FeedItemRow.item_id == item_id).values(withdrawn_at=now))
+
+
+def show_again(tx: Tx, item_id: int) -> None:
+    """A withdrawn item is back in the feeds, with the numbers that it has kept."""
+    tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(status=ItemStatus.RELEASED))
+    tx.execute(update(FeedItemRow).where(FeedItemRow.item_id == item_id).values(withdrawn_at=None))
 
 
 def feeds_of(tx: Tx, item_id: int) -> list[str]:

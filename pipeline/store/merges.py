@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from pipeline.models import Attachment, CandidateItem, Confidence, Image, ItemStatus, Merge, Precision, ReadDate
@@ -19,11 +19,17 @@ from pipeline.store.schema import FeedItemRow, FeedSourceRow, ItemOriginRow, Ite
 _LOOKED_AT = "-"
 """The band of an item that is too short to be compared: it is not looked at again."""
 _LATEST = 300
+_MOST_TEXTS = 10
+WITHIN = timedelta(days=7)
+"""A story that is told twice is first seen twice within this time; the dates that it is given differ no more either."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeRecord:
-    """One merge into an item; ``other``: the item that undoing it made. ``source`` is the address of the entry's source."""
+    """One merge into an item; ``source`` is the address of the entry's source.
+
+    ``other``: the item that undoing it made, or brings back: what was merged had been an item itself (``join``).
+    """
 
     id: int
     item: int
@@ -40,18 +46,20 @@ class MergeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """An item of another source that may tell the same story; ``bands``: by which of those asked for."""
+    """An item of another source that may tell the same story; ``bands``: by which of those asked for.
+
+    ``texts``: the titles and summaries in which it is told, its own first, then those of the entries that were merged into it.
+    """
 
     item_id: int
-    title: str
-    summary: str
+    texts: tuple[tuple[str, str], ...]
     url: str
     published_at: datetime
     bands: frozenset[str]
 
 
-def note(tx: Tx, source_id: int, merges: Sequence[Merge], now: datetime) -> None:
-    """Keep these merges so that they can be undone, and put on record what the items go by now."""
+def note(tx: Tx, source_id: int, merges: Sequence[Merge], now: datetime, *, other: int | None = None) -> None:
+    """Keep these merges so that they can be undone, and put on record what the items go by now. ``other``: see ``join``."""
     rows = [
         {
             "item_id": one.item_id,
@@ -60,6 +68,7 @@ def note(tx: Tx, source_id: int, merges: Sequence[Merge], now: datetime) -> None
             "reason": one.reason,
             "candidate": as_json(one.candidate),
             "at": now,
+            "other_id": other,
         }
         for one in merges
     ]
@@ -87,13 +96,20 @@ def candidate_of(tx: Tx, merge_id: int) -> CandidateItem:
     return from_json(tx.execute(select(MergeRow.candidate).where(MergeRow.id == merge_id)).scalar_one() or {})
 
 
-def undo(tx: Tx, merge: MergeRecord, *, status: ItemStatus, now: datetime) -> int:
-    """Make the entry an item of its own, known by its keys at its source; returns its id."""
-    candidate = candidate_of(tx, merge.id)
+def undo(tx: Tx, merge: MergeRecord, candidate: CandidateItem, *, status: ItemStatus, now: datetime) -> int:
+    """Make the entry (``candidate_of``) an item of its own, known by its keys at its source; returns its id.
+
+    What had been an item before is that again, with its numbers, as released as it was.
+    """
     items.forget_keys(tx, merge.source_id, [*candidate.keys, candidate.title_key])
-    made = items.add(tx, merge.source_id, merge.source, candidate, status=status, now=now)
+    if merge.other is None:
+        made = items.add(tx, merge.source_id, merge.source, candidate, status=status, now=now)
+    else:
+        made = merge.other
+        items.add_keys(tx, merge.source_id, [(made, candidate)])
+        items.show_again(tx, made)
     tx.execute(update(MergeRow).where(MergeRow.id == merge.id).values(undone_at=now, other_id=made))
-    numbers.put_names_on_record(tx, [merge.item])
+    numbers.put_names_on_record(tx, [merge.item, made])
     return made
 
 
@@ -116,7 +132,7 @@ def unlooked_at(tx: Tx, slugs: Collection[str], since: datetime) -> list[tuple[i
 
 def add_bands(tx: Tx, bands: Mapping[int, Sequence[str]]) -> None:
     """Where to find these items by likeness; one without bands is found by none."""
-    rows = [{"band": band, "item_id": item_id} for item_id, found in bands.items() for band in (found or (_LOOKED_AT,))]
+    rows = [{"band": band, "item_id": item_id} for item_id, found in bands.items() for band in set(found) or (_LOOKED_AT,)]
     upsert.ignore(tx, LikenessRow, rows)
 
 
@@ -137,7 +153,73 @@ def alike(tx: Tx, source_id: int, slugs: Collection[str], bands: Iterable[str], 
         for row in tx.execute(query.where(LikenessRow.band.in_(part)).order_by(ItemRow.id)):
             shared.setdefault(row.id, set()).add(row.band)
             rows[row.id] = row
-    return [Alike(one.id, one.title, one.summary, one.url, one.published_at, frozenset(shared[one.id])) for one in rows.values()]
+    texts = _texts(tx, rows)
+    return [
+        Alike(one.id, ((one.title, one.summary), *texts.get(one.id, ())), one.url, one.published_at, frozenset(shared[one.id]))
+        for one in rows.values()
+    ]
+
+
+def _texts(tx: Tx, item_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    """The titles and summaries of the entries that were merged into these items."""
+    query = select(MergeRow.item_id, MergeRow.candidate).where(MergeRow.undone_at.is_(None)).order_by(MergeRow.id)
+    found: dict[int, list[tuple[str, str]]] = {}
+    for part in parts(sorted(item_ids)):
+        for item_id, candidate in tx.execute(query.where(MergeRow.item_id.in_(part))):
+            if candidate:
+                found.setdefault(item_id, []).append((candidate.get("title", ""), candidate.get("summary", "")))
+    return {item_id: list(dict.fromkeys(texts))[-_MOST_TEXTS:] for item_id, texts in found.items()}
+
+
+def join(tx: Tx, kept: int, other: int, reason: str, now: datetime) -> bool:
+    """One released item becomes part of another, for they turned out to tell one story: it leaves the feeds, its sources' keys
+    name the kept one. To be undone source by source. False: it is not done.
+
+    Not where one source has both, a person has parted them, a week and more lies between them, or where somebody who is to get
+    the other would not get the kept one.
+    """
+    if not _may_join(tx, kept, other):
+        return False
+    candidate = items.as_candidate(tx, other)
+    assert candidate is not None
+    for source_id, keys in names_of(tx, other).items():
+        note(tx, source_id, [Merge(kept, replace(candidate, keys=keys), reason)], now, other=other)
+    tx.execute(update(ItemOriginRow).where(ItemOriginRow.item_id == other).values(item_id=kept))
+    bands = tx.execute(select(LikenessRow.band).where(LikenessRow.item_id == other)).scalars().all()
+    add_bands(tx, {kept: [band for band in bands if band != _LOOKED_AT]})
+    items.set_status(tx, other, ItemStatus.WITHDRAWN, now)
+    return True
+
+
+def _may_join(tx: Tx, kept: int, other: int) -> bool:
+    query = select(ItemRow.id, ItemRow.status, ItemRow.published_at).where(ItemRow.id.in_((kept, other)))
+    rows = tx.execute(query).all()
+    if [row.status for row in rows] != [ItemStatus.RELEASED] * 2 or abs(rows[0].published_at - rows[1].published_at) > WITHIN:
+        return False
+    if names_of(tx, kept).keys() & names_of(tx, other).keys():
+        return False
+    pair = or_(
+        and_(MergeRow.item_id == kept, MergeRow.other_id == other), and_(MergeRow.item_id == other, MergeRow.other_id == kept)
+    )
+    if tx.execute(select(MergeRow.id).where(pair, MergeRow.undone_at.is_not(None)).limit(1)).first() is not None:
+        return False
+    places: dict[int, dict[str, bool]] = {kept: {}, other: {}}
+    for row in tx.execute(
+        select(FeedItemRow.item_id, FeedItemRow.feed, FeedItemRow.mailed).where(FeedItemRow.item_id.in_((kept, other)))
+    ):
+        places[row.item_id][row.feed] = row.mailed
+    return all(feed in places[kept] and (places[kept][feed] or not mailed) for feed, mailed in places[other].items())
+
+
+def names_of(tx: Tx, item_id: int) -> dict[int, tuple[str, ...]]:
+    """By source, the keys that name the item there; first the one that made its identity, then guids, which are the strongest."""
+    query = select(ItemOriginRow.source_id, SourceRow.url, ItemOriginRow.key, ItemRow.identity)
+    query = query.join(SourceRow, SourceRow.id == ItemOriginRow.source_id).join(ItemRow, ItemRow.id == ItemOriginRow.item_id)
+    found: dict[int, list[tuple[bool, bool, str]]] = {}
+    for source_id, url, key, identity in tx.execute(query.where(ItemOriginRow.item_id == item_id).order_by(ItemOriginRow.key)):
+        made_it = numbers.identity_of(url, key) == identity
+        found.setdefault(source_id, []).append((not made_it, not key.startswith("guid:"), key))
+    return {source_id: tuple(key for *_order, key in sorted(keys)) for source_id, keys in found.items()}
 
 
 def forget_bands(tx: Tx, before: datetime) -> int:

@@ -55,7 +55,12 @@ class SourceRecord:
     @property
     def way(self) -> Way | None:
         """How it was found that it is best read, None where that is to be looked for."""
-        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url and self.way_at else None
+        return self.last_way if self.way_at else None
+
+    @property
+    def last_way(self) -> Way | None:
+        """The same, or the one that it was before it failed."""
+        return Way(SourceKind(self.way_kind), self.way_url, self.way_reason) if self.way_url else None
 
 
 _COLUMNS = [getattr(SourceRow, name) for name in SourceRecord.__dataclass_fields__ if name not in ("feeds", "new_feeds")]
@@ -151,12 +156,18 @@ def _values(answer: Answer) -> dict[str, Any]:
     return values
 
 
+_LASTING = [name for name in Answer.__dataclass_fields__ if name != "hints"]
+_UNCHANGED = (
+    update(SourceRow)
+    .where(SourceRow.id == bindparam("which"))
+    .values({name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in _LASTING})
+)
+
+
 def unchanged(tx: Tx, answers: list[tuple[int, Answer]]) -> None:
     """The same for many sources that are well and had nothing new: one statement."""
-    names = [name for name in Answer.__dataclass_fields__ if name != "hints"]
-    rows = [{f"new_{name}": getattr(answer, name) for name in names} | {"which": which} for which, answer in answers]
-    values = {name: bindparam(f"new_{name}", type_=SourceRow.__table__.columns[name].type) for name in names}
-    tx.execute(update(SourceRow).where(SourceRow.id == bindparam("which")).values(values), rows)
+    rows = [{f"new_{name}": getattr(answer, name) for name in _LASTING} | {"which": which} for which, answer in answers]
+    tx.execute(_UNCHANGED, rows)
 
 
 def odd(tx: Tx, source_id: int, rule: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import format_datetime
 from html import escape
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from pipeline.collect import likeness
 from pipeline.config import PageSettings
 from pipeline.errors import UsageError
 from pipeline.jobs import operate
@@ -365,6 +367,20 @@ def test_what_is_held_or_dropped_of_one_source_hides_no_other_source_s_news(two:
         assert two.shown[0].item.id != first.item.id
 
 
+def test_what_is_released_after_another_source_told_it_is_not_shown_twice(two: Sources) -> None:
+    mine = replace(SCHOOL, guid="a-5")
+    two.collect([mine, entry(1)], [])
+    held = two.ids()
+    for item_id in held.values():
+        operate.hold(two.world.site, item_id, two.now)
+    two.collect([mine, entry(1)], [SCHOOL])
+    assert sum(operate.release(two.world.site, item_id, two.now).joined for item_id in held.values()) == 1
+    for _ in range(2):
+        assert sorted(two.titles) == sorted([SCHOOL.title, TITLES[1]])
+        assert [done.new for done in two.collect([mine, entry(1)], [SCHOOL])] == [0, 0]
+    assert two.reasons() == ["the same address at another source"]
+
+
 def test_an_address_on_a_source_s_own_host_shows_that_source_s_text(tmp_path: Path, web: WebServer, migrated_file: Path) -> None:
     sources = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml"), other_host="localhost")
     told = replace(SCHOOL, guid="a-5", title="School geopend door minister: klik hier", text=TEXTS[3] + " Klik hier voor meer.")
@@ -441,6 +457,98 @@ def test_an_old_entry_that_is_parted_is_published_and_not_mailed(two: Sources) -
     [item] = two.shown
     [merge] = operate.merges_of(two.world.site, item.item.id)
     assert operate.unmerge(two.world.site, item.item.id, merge.id, two.now).mailed == ()
+
+
+CHANGED = {2: "halve", 9: "extra", 15: "hulp", 21: "nieuwe", 27: "elke", 33: "iedere"}
+LONG = (
+    "Het kabinet trekt de komende vier jaar tachtig miljoen euro uit voor begeleiding van startende leraren, zodat minder van"
+    " hen na korte tijd vertrekken; schoolbesturen mogen zelf kiezen hoe zij dat geld daarvoor gebruiken."
+)
+NEAR = [
+    " ".join(CHANGED.get(place, word) if place in sorted(CHANGED)[: 3 * step] else word for place, word in enumerate(LONG.split()))
+    for step in range(3)
+]
+"""The first and the last are like the one between them, and not like each other."""
+CHAIN = [
+    Entry(f"{name}-9", f"https://{name}.example.org/n/9", PRESS.title, text, PRESS.at)
+    for name, text in zip(("een", "twee", "drie"), NEAR, strict=True)
+]
+
+
+@pytest.fixture
+def three(tmp_path: Path, web: WebServer, migrated_file: Path) -> Iterator[Sources]:
+    made = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml", "/third.xml"))
+    yield made
+    made.world.close()
+
+
+def test_the_chain_of_these_tests_is_one() -> None:
+    first, between, last = (likeness.told(one.title, one.text) for one in CHAIN)
+    assert likeness.same_story(first, between) > 0 < likeness.same_story(between, last)
+    assert likeness.same_story(first, last) == 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_story_in_three_sources_is_one_item_in_whatever_order_they_are_collected(three: Sources, order: tuple[int, ...]) -> None:
+    documents: list[list[Entry]] = [[], [], []]
+    for place, number in enumerate(order):
+        documents[place] = [CHAIN[number], entry(place + 1)]
+        three.collect(*documents)
+    for _ in range(2):
+        assert three.titles.count(PRESS.title) == 1
+        assert len(three.shown) == 4
+        three.collect(*documents)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_short_entry_with_the_address_of_one_joins_what_that_is_like(three: Sources, order: tuple[int, ...]) -> None:
+    told = [CHAIN[0], CHAIN[1], replace(CHAIN[1], guid="kort", text="Kort bericht.")]
+    documents: list[list[Entry]] = [[], [], []]
+    for place, number in enumerate(order):
+        documents[place] = [told[number]]
+        three.collect(*documents)
+    three.collect(*documents)
+    assert len(three.shown) == 1
+
+
+def test_the_third_source_joins_the_story_that_it_tells_and_not_the_other_at_the_same_address(three: Sources) -> None:
+    three.collect([SPAM], [SCHOOL], [replace(SCHOOL, guid="c-5", text="De minister kwam zelf.")])
+    assert three.titles == [SPAM.title, SCHOOL.title]
+
+
+def test_two_items_that_became_one_are_two_again_and_nobody_gets_a_mail_twice(three: Sources) -> None:
+    world = three.world
+    world.subscribe("ann@example.org", cadence="instant")
+    three.collect([CHAIN[0]], [CHAIN[2]], [])
+    assert len(three.shown) == 2
+    world.run(three.now)
+    three.collect([CHAIN[0]], [CHAIN[2]], [CHAIN[1]])
+    [left] = three.shown
+    assert left.item.url == CHAIN[0].url
+    joined = next(one for one in operate.merges_of(world.site, left.item.id) if one.url == CHAIN[2].url)
+    done = operate.unmerge(world.site, left.item.id, joined.id, three.now)
+    assert (done.other, done.feeds) == (joined.other, ("po",))
+    for _ in range(2):
+        three.collect([CHAIN[0]], [CHAIN[2]], [CHAIN[1]])
+        world.run(three.now)
+        assert [(shown.seq, shown.item.url) for shown in three.shown] == [(1, CHAIN[0].url), (2, CHAIN[2].url)]
+    bodies = [mail.get_body(("plain",)) for mail in world.mails]
+    lines = [line for body in bodies if body is not None for line in body.get_content().splitlines()]
+    assert lines.count(PRESS.title) == 2
+
+
+def test_two_entries_of_one_source_are_never_made_one_by_a_third(three: Sources) -> None:
+    three.collect([CHAIN[0], CHAIN[2]], [CHAIN[1]], [])
+    assert len(three.shown) == 2
+
+
+def test_an_item_is_not_dropped_for_one_that_its_readers_would_not_get(three: Sources) -> None:
+    three.world.subscribe("ann@example.org", cadence="weekly")
+    three.collect([CHAIN[0]], [CHAIN[2]], [])
+    [first, _] = three.shown
+    operate.omit(three.world.site, [first.item.id], slug=None, undo=False)
+    three.collect([CHAIN[0]], [CHAIN[2]], [CHAIN[1]])
+    assert [(shown.item.url, shown.mailed) for shown in three.shown] == [(CHAIN[2].url, True)]
 
 
 def test_a_held_item_and_what_is_parted_from_it_stay_held(two: Sources) -> None:

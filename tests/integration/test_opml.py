@@ -19,7 +19,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError, ReadError
 from pipeline.jobs import opml
 from pipeline.models import SourceKind
-from pipeline.texts import one_line
+from pipeline.shown import one_line
 from tests.integration.command import Ended, gazet
 
 SITE = '[site]\ntitle = "Nieuws"\nurl = "https://nieuws.example.org"\ncontact = "a@example.org"\n'

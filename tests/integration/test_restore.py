@@ -270,7 +270,7 @@ def test_a_site_that_was_only_begun_may_be_restored_into(plain: Story, tmp_path:
 def test_an_unfinished_restore_is_not_taken_for_one_of_another_file(plain: Story, tmp_path: Path, monkeypatch: Any) -> None:
     plain.world.close()
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.jobs.restore._install", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        patch.setattr("pipeline.jobs.restore.install", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
         assert plain.restore().code == 1
     other = shutil.copyfile(plain.backup, tmp_path / "other.tar.gz")
     for words in ([other], ["--replay"]):

@@ -260,6 +260,42 @@ def test_a_feed_that_is_gone_for_three_polls_is_replaced_and_nothing_is_new_or_m
     assert fresh.title in mail["Subject"]
 
 
+def test_a_feed_that_comes_back_later_is_the_way_again_within_a_week_and_makes_nothing_new(sited: World, room: Newsroom) -> None:
+    web = sited.web
+    sited.subscribe("ann@example.org", cadence="instant", at="2026-11-24T07:30")
+    web.serve("/nieuws/", room.page(head=FEED_LINK), headers={"ETag": '"page"'}, conditional=True)
+    web.serve("/feed.xml", status=404)
+    assert "; in place of " not in checked(sited, "/nieuws/")
+    web.serve("/feed.xml", room.rss(), content_type=RSS)
+    sited.run(AT)
+    web.serve("/feed.xml", status=404)
+    for hour in (2, 4, 8, 14):
+        sited.run(on_the_hour(sited, hour))
+    told = gazet("status", "--json", site=sited.folder).out
+    assert (
+        f"no feed or sitemap tells its news; in place of {web.url('/feed.xml')}, which failed: it is looked for again each week"
+        in told
+    )
+    before, mails = published(sited), len(sited.mails)
+    web.requests.clear()
+    for day in (1, 6):
+        sited.run(on_the_hour(sited, 24 * day + 14))
+    assert set(paths(web)) == {"/nieuws/"}, "no more than its page is asked for"
+    sited.run(on_the_hour(sited, 24 * 8))
+    assert "/feed.xml" in paths(web), "in vain"
+    web.serve("/feed.xml", room.rss(), content_type=RSS)
+    web.requests.clear()
+    for day in (9, 14):
+        sited.run(on_the_hour(sited, 24 * day))
+    assert set(paths(web)) == {"/nieuws/"}
+    sited.run(on_the_hour(sited, 24 * 15 + 1))
+    web.requests.clear()
+    sited.run(on_the_hour(sited, 24 * 15 + 3))
+    assert paths(web) == ["/feed.xml"]
+    assert (published(sited), len(sited.mails)) == (before, mails)
+    assert sited.engine(on_the_hour(sited, 24 * 15 + 3)).fresh_problems() == []
+
+
 def test_a_feed_that_comes_back_after_one_404_is_still_the_way(sited: World, room: Newsroom) -> None:
     web = sited.web
     web.serve("/nieuws/", room.page(head=FEED_LINK))

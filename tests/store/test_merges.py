@@ -46,12 +46,31 @@ def test_undoing_a_merge_gives_the_entry_its_keys_and_an_identity_of_its_own(sto
         items.add_keys(tx, sources[1], [(kept, candidate(2))])
         merges.note(tx, sources[1], [Merge(kept, candidate(2), "the same text")], NOW)
         [merge] = merges.of_item(tx, kept)
-        made = merges.undo(tx, merge, status=ItemStatus.RELEASED, now=NOW + DAY)
+        made = merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.RELEASED, now=NOW + DAY)
         keys = candidate(2).keys
         assert {one.item_id for one in items.known(tx, sources[1], keys).values()} == {made}
         assert {one.item_id for one in items.known(tx, sources[0], candidate(1).keys).values()} == {kept}
         [undone] = merges.of_item(tx, kept)
         assert (undone.undone_at, undone.other, undone.keys, undone.source) == (NOW + DAY, made, keys, OTHER)
+
+
+def test_an_item_that_became_part_of_another_is_itself_again_once_undone(store: Store, sources: tuple[int, int]) -> None:
+    with store.write() as tx:
+        [kept] = add_items(tx, [1])
+        other = items.add(tx, sources[1], OTHER, candidate(2), status=ItemStatus.RELEASED, now=NOW)
+        items.release(tx, "po", [other], {other}, NOW)
+        merges.add_bands(tx, {kept: ("a",), other: ("a", "b")})
+        assert merges.join(tx, kept, other, "one story", NOW)
+        assert [one.item.id for one in items.newest(tx, "po", 9)] == [kept]
+        assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {kept}
+        [merge] = merges.of_item(tx, kept)
+        assert (merge.other, merge.keys[0], merge.undone_at) == (other, "guid:2", None)
+        assert not merges.join(tx, kept, other, "one story", NOW), "it is withdrawn"
+        assert merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.RELEASED, now=NOW) == other
+        assert [(one.seq, one.item.id) for one in items.newest(tx, "po", 9)] == [(2, other), (1, kept)]
+        assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {other}
+        assert not merges.join(tx, kept, other, "one story", NOW), "a person has parted them"
+        assert not merges.join(tx, other, kept, "one story", NOW)
 
 
 def test_the_record_names_what_an_item_goes_by_until_a_merge_is_undone(store: Store, sources: tuple[int, int]) -> None:
@@ -66,7 +85,7 @@ def test_the_record_names_what_an_item_goes_by_until_a_merge_is_undone(store: St
     assert told() == Numbered("po", 1, f"{own} {theirs}", f"{candidate(1).url} {candidate(2).url}")
     with store.write() as tx:
         [merge] = merges.of_item(tx, kept)
-        merges.undo(tx, merge, status=ItemStatus.HELD, now=NOW)
+        merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.HELD, now=NOW)
     assert told() == Numbered("po", 1, own, candidate(1).url)
 
 
@@ -77,7 +96,7 @@ def test_only_released_items_of_other_sources_that_were_never_parted_are_alike(s
         items.set_status(tx, made[1], ItemStatus.HELD, NOW)
         items.add_keys(tx, sources[1], [(made[2], candidate(3))])
         merges.note(tx, sources[1], [Merge(made[3], candidate(5), "the same text")], NOW)
-        merges.undo(tx, merges.of_item(tx, made[3])[0], status=ItemStatus.RELEASED, now=NOW)
+        merges.undo(tx, merges.of_item(tx, made[3])[0], candidate(5), status=ItemStatus.RELEASED, now=NOW)
         [found] = merges.alike(tx, sources[1], ["po"], ["a", "b", "c"], NOW - DAY)
         assert (found.item_id, found.bands) == (made[0], {"a", "b"})
         assert merges.alike(tx, sources[1], ["vo"], ["a"], NOW - DAY) == []

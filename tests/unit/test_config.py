@@ -14,7 +14,7 @@ from pipeline import config
 from pipeline.config import Settings, SourceSettings
 from pipeline.errors import ConfigError
 from pipeline.models import Cadence
-from pipeline.texts import one_line
+from pipeline.shown import one_line
 
 SITE = """\
 [site]

@@ -337,3 +337,45 @@ def test_a_day_without_its_year_is_the_nearest_past_one(day: date, language: str
     read = shown(text, language)
     assert read == (str(day) if day >= date(2019, 6, 1) else "2020-05-31")
     assert shown(format_date(day, "EEEE ", locale=language) + text, language) in (str(day), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Wed, 22 May 2019 14:05:00 -05:00", "2019-05-22 21:05"),
+        ("mer, 22 mai 2019 14:05:00 -05:00", "2019-05-22 21:05"),
+        ("Wed, 22 May 2019 14:05:00-0500", "2019-05-22 21:05"),
+        ("Wed, 22 May 2019 14:05:00 --0500", "2019-05-22 21:05"),
+        ("Wed, 22 May 2019 14:05:00 -05", "2019-05-22 21:05"),
+        ("Wed, 22 May 2019 14:05:00 GMT+2", "2019-05-22 14:05"),
+        ("Wed,22 May 2019 14:05 UTC", "2019-05-22 16:05"),
+        ("Wed, 22 May 2019 14:05:00 America/New_York", "2019-05-22 20:05"),
+        ("wo 22 mei 2019 14:05 America/New_York", "2019-05-22 20:05"),
+        ("Wed, 22 May 2019 14:05:00 ET", "2019-05-22 20:05"),
+        ("Tue, 22 Jan 2019 14:05:00 PT", "2019-01-22 23:05"),
+        ("Wed, 22 May 2019 14:05:00 JST", "2019-05-22 07:05"),
+        ("Wed (een dag), 22(e) May 2019 14:05 +0000 (zomer (tijd", None),
+        ("Wed (een dag), 22(nd) May 2019 14:05 (uur) +0000 (zomertijd)", "2019-05-22 16:05"),
+        ("2019-5-2T9:05:00Z", "2019-05-02 11:05"),
+        ("2019-05-22 14:05:00 EST", "2019-05-22 21:05"),
+        ("2019-05-22T14:05:00-05:00Z", "2019-05-22 21:05"),
+        ("2016-12-31T23:59:60Z", "2017-01-01 00:59"),
+    ],
+)
+def test_zones_as_feeds_write_them_give_the_moment_that_is_meant(text: str, expected: str | None) -> None:
+    assert shown(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wed, 22 May 2019 14:05:00 IST",
+        "Wed, 22 May 2019 14:05:00 QQ",
+        "Wed, 22 May 2019 14:05:00 Mars/Olympus_Mons",
+        "Wed, 22 May 2019 14:05:00 America/Argentina",
+        "2019-05-22 14:05:00 IST",
+        "2019-05-22T02:05:00 PM",
+    ],
+)
+def test_a_time_in_a_zone_that_nobody_knows_is_only_a_day(text: str) -> None:
+    assert shown(text) == "2019-05-22"

@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline.collect.decide import decide
-from pipeline.models import CandidateItem, ItemUpdate, KnownItem, Precision, ReadDate
+import pytest
+
+from pipeline.collect.decide import decide, is_owner
+from pipeline.models import CandidateItem, ItemUpdate, KnownItem, Precision, ReadDate, Theirs
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
@@ -136,3 +138,23 @@ def test_a_merge_is_told_once_and_only_where_the_strongest_key_is_new() -> None:
     assert decide([entry], here | {"guid:2": OLD}, now=NOW).merges == ()
     there = {"url:example.org/oud": replace(OLD, elsewhere=True)}
     assert [merge.reason for merge in decide([entry], there, now=NOW).merges] == ["the same address at another source"]
+
+
+@pytest.mark.parametrize(
+    ("source", "other", "owns"),
+    [
+        ("https://www.example.org/feed", "https://elders.example.net/feed", True),
+        ("https://feeds.example.org/rss", "https://elders.example.net/feed", True),
+        ("https://feeds.example.org/rss", "https://www.example.org/nieuws/", False),
+        ("https://feeds.example.net/example", "https://elders.example.net/feed", False),
+        ("https://notexample.org/feed", "https://elders.example.net/feed", False),
+        ("https://org/feed", "https://elders.example.net/feed", False),
+    ],
+)
+def test_a_story_is_told_in_the_words_of_the_source_at_whose_site_it_is(source: str, other: str, owns: bool) -> None:
+    entry = replace(candidate("School open"), url="https://www.example.org/nieuws/9/")
+    item = Theirs("http://example.org/nieuws/9", "Overgenomen bericht", other)
+    assert is_owner(entry, source, item) is owns
+    assert is_owner(entry, source, replace(item, title="")), "nobody else has told what it is called"
+    assert not is_owner(replace(entry, title=entry.url), source, replace(item, title=""))
+    assert not is_owner(entry, source, replace(item, url="https://www.example.org/nieuws/10/", title=""))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.collect.filters import add_topics, apply, describe, topics_of, with_topics
+from pipeline.collect.filters import add_topics, apply, describe, with_topics
 from pipeline.config import Condition, SourceSettings, Wanted
 from pipeline.models import CandidateItem, Precision, ReadDate
 
@@ -190,8 +190,9 @@ def test_topics_are_the_settings_names_in_their_order_each_once() -> None:
             {"name": "Leraren", "title": "vacature", "text": "leraren"},
         ]
     )
-    assert topics_of(item(), topics) == ("PO", "Regio")
-    assert topics_of(item("Weer", categories=(), kicker=""), topics) == ("Regio",)
+    told, remarks = with_topics((item(), item("Weer", categories=(), kicker="")), topics)
+    assert [one.categories for one in told] == [("PO-Raad", "Nieuws", "PO", "Regio"), ("Regio",)]
+    assert remarks == ()
 
 
 def test_a_topic_becomes_a_category_once_and_changes_what_a_reader_sees() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.compose.message import encode, message_id, slot, splice
 from pipeline.models import Personal
-from pipeline.texts import one_line
+from pipeline.shown import one_line
 from tests.factories import make_digest
 
 JAN = Personal(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect.normalise import clean_teaser, normalise, shorten, url_key
 from pipeline.models import Attachment, CandidateItem, Image, ParsedItem, ParsedSource, Precision, ReadDate, SourceKind
-from pipeline.texts import link
+from pipeline.shown import link
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE = "https://www.example.org/nieuws/"
@@ -87,6 +87,12 @@ def test_an_entry_without_a_usable_address_or_guid_is_left_out_with_a_remark(url
     assert remarks == ('entry 1 "Weg" has neither an address nor a guid',)
 
 
+def test_an_entry_that_cannot_be_told_from_another_leaves_a_remark() -> None:
+    items, remarks = run(ParsedItem("", "Een", guid="1"), ParsedItem("", "Twee", guid="1"))
+    assert [item.title for item in items] == ["Een"]
+    assert remarks == ('"Twee" has the guid or address of another entry and was left out',)
+
+
 def test_twins_in_one_document_are_one_item_and_the_first_wins() -> None:
     items, remarks = run(ParsedItem("/a", "Titel", guid="1"), ParsedItem("/a?utm_source=x", "Titel", guid="2"))
     assert [item.keys[0] for item in items] == ["guid:1"]
@@ -126,6 +132,9 @@ def test_long_texts_end_at_a_word() -> None:
         ("<img src='/i.png' width=1 height=1 onerror=x>na", "na"),
         ("<img src='/i.png' alt='Een beeld'>", '<img src="https://www.example.org/i.png" alt="Een beeld">'),
         ("<svg><script>x</script></svg>na", "na"),
+        ("een<br></br>twee<br/>drie", "een<br>twee<br>drie"),
+        ('voor<iframe src="https://x/"/>na', "voorna"),
+        ("voor<object data=x><p>Zie <a href=/f>de film</a></p>", 'voor<p>Zie <a href="https://www.example.org/f">de film</a></p>'),
     ],
 )
 def test_content_is_harmless_and_absolute(markup: str, expected: str) -> None:

@@ -23,6 +23,12 @@ def feed(body: bytes, content_type: str = "application/rss+xml") -> ParsedSource
     return read_feed(body, url=URL, content_type=content_type, zone="Europe/Amsterdam", now=NOW, language="nl")
 
 
+def read_any(body: bytes) -> ParsedSource:
+    """As whatever it turns out to be."""
+    wanted = {"kind": SourceKind.AUTO, "page": PageSettings(), "language": "nl", "zone": "Europe/Amsterdam"}
+    return read(body, url=URL, content_type="text/xml", now=NOW, max_items=50, **wanted)  # type: ignore[arg-type]
+
+
 def rss(item: str, encoding: str = "utf-8") -> bytes:
     head = f'<?xml version="1.0" encoding="{encoding}"?><rss version="2.0"><channel><title>T</title>'
     return f"{head}<item>{item}</item></channel></rss>".encode(encoding)
@@ -104,6 +110,13 @@ def test_an_html_page_is_not_taken_for_a_feed() -> None:
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf\n" + rss("<title>x</title>"), b"<!-- hi --><?x y?>" + rss(""), rss("", "utf-16")])
 def test_a_feed_is_known_by_its_root(body: bytes) -> None:
     assert looks_like_feed(body, "text/html")
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_a_feed_in_wide_characters_is_read_with_and_without_a_byte_order_mark(charset: str) -> None:
+    body = rss("<title>Één – ①</title><guid>1</guid>", charset.replace("-le", "").replace("-be", ""))
+    found = read_any(body.decode(charset[:6]).encode(charset))
+    assert [item.title for item in found.items] == ["Één – ①"]
 
 
 def test_leading_rubbish_is_forgiven_where_the_server_says_feed() -> None:
@@ -391,3 +404,118 @@ def test_a_feed_says_where_its_older_entries_are(links: str, page: str) -> None:
     assert feed(f"<feed {ATOM}>{links}<entry><id>x</id></entry></feed>".encode()).next_page == page
     inside = links.replace("<link", '<a:link xmlns:a="http://www.w3.org/2005/Atom"')
     assert feed(f'<rss version="2.0"><channel>{inside}<item/></channel></rss>'.encode()).next_page == page
+
+
+def test_a_channel_of_the_nineties_is_read() -> None:
+    body = (
+        b'<?xml version="1.0"?><CHANNEL HREF="https://a.example/"><TITLE>Nieuws</TITLE><ITEM HREF="https://a.example/1"'
+        b' LASTMOD="2019-05-22T14:05-0500"><TITLE>Een</TITLE><ABSTRACT>Kort.</ABSTRACT></ITEM></CHANNEL>'
+    )
+    found = read_any(body)
+    assert found.rule == "a feed, CDF"
+    assert [(one.title, one.url, one.summary_html) for one in found.items] == [("Een", "https://a.example/1", "Kort.")]
+    later = body.replace(b"<CHANNEL ", b'<Channel xmlns="http://purl.org/net/rss1.1#" ').replace(b"</CHANNEL>", b"</Channel>")
+    assert read_any(later).rule == "a feed, RSS 1.1"
+    with pytest.raises(ReadError, match="not a feed"):
+        read_any(b"<channel><title>Leeg</title></channel>")
+
+
+def test_an_item_with_neither_address_nor_guid_is_known_by_what_it_says() -> None:
+    def names(markup: str) -> list[str]:
+        return [one.guid for one in feed(rss(markup)).items]
+
+    dated = "<title>Open dag</title><pubDate>Wed, 22 May 2019 14:05:00 +0200</pubDate><description>{}</description>"
+    (first,) = names(dated.format("Kom langs."))
+    assert first.startswith("text:")
+    assert names(dated.format("Kom vooral langs.")) == [first]
+    assert names(dated.format("Kom langs.").replace("22 May", "29 May")) != [first]
+    undated = names(
+        "<title>Kort</title><description>een</description></item><item><title>Kort</title><description>twee</description>"
+    )
+    assert len(set(undated)) == 2
+    assert names("<title>x</title><link>https://a.example/1</link>") == [""]
+    assert names("<author>Niemand</author>") == [""]
+
+
+def test_a_title_that_is_only_a_picture_is_its_alternative_text() -> None:
+    picture = "&lt;img src='/i.png' alt='Een beeld' onerror='x()'/&gt;"
+    assert item(f"<title>{picture}</title>").title == "Een beeld"
+    assert item(f"<title>{picture.replace('alt', 'title')}</title><description>Tekst</description>").title == ""
+    assert item("<title>&lt;script&gt;x()&lt;/script&gt;</title>").title == ""
+    assert [item(f"<title>&lt;{text}&gt;</title>").title for text in ("T", "/T")] == ["<T>", "</T>"]
+
+
+def test_an_entry_that_speaks_another_language_than_its_feed_says_so() -> None:
+    def spoken(markup: str) -> str:
+        return atom(f"<id>1</id>{markup}", 'xml:lang="nl-NL"').language
+
+    assert spoken('<title xml:lang="en">One</title>') == "en"
+    assert spoken('<title>Een</title><content type="html" xml:lang="fr">Un</content>') == "fr"
+    assert spoken("<title>Een</title>") == ""
+    assert spoken('<title xml:lang="nl-nl">Een</title><summary xml:lang="">x</summary>') == ""
+
+
+def test_a_base_that_is_relative_itself_counts_from_the_one_around_it_and_the_document() -> None:
+    content = '<content type="html" xml:base="diep/">&lt;a href="twee"&gt;b&lt;/a&gt;</content>'
+    found = atom(f'<id>https://a.example/1</id><link href="een" xml:base="sub/"/>{content}', 'xml:base="/nieuws/"')
+    assert found.url == "https://news.example/nieuws/sub/een"
+    assert 'href="https://news.example/nieuws/diep/twee"' in found.content_html
+
+
+def test_a_guid_does_not_depend_on_where_the_feed_is() -> None:
+    content = '<description xml:base="https://b.example/">x</description>'
+    assert item(f"<guid isPermaLink='false'>1</guid>{content}").guid == "1"
+
+
+def test_who_wrote_a_feed_or_the_source_of_a_copy_wrote_its_entries() -> None:
+    name = "<author><name>{}</name></author>"
+    around = f"<title>T</title>{name.format('Redactie')}<entry>{{}}<id>1</id></entry>"
+
+    def authors(markup: str) -> tuple[str, ...]:
+        (found,) = feed(f'<feed xmlns="{ATOM}">{around.format(markup)}</feed>'.encode()).items
+        return found.authors
+
+    assert authors("<title>x</title>") == ("Redactie",)
+    assert authors(name.format("Jan")) == ("Jan",)
+    assert authors(f"<source><title>S</title>{name.format('Piet')}</source>") == ("Piet",)
+
+
+def test_an_ampersand_by_itself_stays_one_in_a_feed_that_is_not_well_formed() -> None:
+    found = item("<title>R&D caf&eacute; AT&T &amp; &nbsp;zo</title><link>https://a.example/?a=1&b=2</link>")
+    assert (found.title, found.url) == ("R&D café AT&T & zo", "https://a.example/?a=1&b=2")
+    assert "Q&A" in item("<title>x&eacute;</title><description><![CDATA[<b>Q&A</b>]]></description>").summary_html.replace(
+        "&amp;", "&"
+    )
+
+
+def test_a_podcast_with_only_a_subtitle_has_that() -> None:
+    podcast = '<x:subtitle xmlns:x="http://www.itunes.com/dtds/podcast-1.0.dtd">Kort</x:subtitle>'
+    assert item(f"<title>x</title><guid>1</guid>{podcast}").summary_html == "Kort"
+    assert item(f"<title>x</title><guid>1</guid><description>Lang</description>{podcast}").summary_html == "Lang"
+
+
+@pytest.mark.parametrize(
+    ("told", "authors"),
+    [
+        ("jan@a.example (Jan Jansen)", ("Jan Jansen",)),
+        ("Jan Jansen &lt;jan@a.example&gt;", ("Jan Jansen",)),
+        ("jan@a.example, Jan Jansen", ("Jan Jansen",)),
+        ("jan@a.example", ()),
+        ("jan@a.nl (Jan Jansen)", ("Jan Jansen",)),
+        ("jan@a.amsterdam (Jan Jansen)", ("Jan Jansen",)),
+        ("Jan Jansen (jan@a.amsterdam)", ("Jan Jansen",)),
+        ("@jan", ("@jan",)),
+        ("mailto:Jan%20Jansen%20%3Cjan%40a.example%3E", ()),
+    ],
+)
+def test_the_name_of_an_author_is_kept_and_the_address_is_not(told: str, authors: tuple[str, ...]) -> None:
+    assert item(f"<guid>1</guid><author>{told}</author>").authors == authors
+
+
+def test_an_original_address_that_is_none_is_not_taken() -> None:
+    burner = '<f:origLink xmlns:f="http://rssnamespace.org/feedburner/ext/1.0">geen adres</f:origLink>'
+    assert item(f"<title>x</title><link>https://a.example/1</link>{burner}").url == "https://a.example/1"
+
+
+def test_content_in_another_kind_of_text_is_text() -> None:
+    assert atom('<id>1</id><content type="text/markdown"># Kop &lt;3</content>').content_html == "# Kop &lt;3"

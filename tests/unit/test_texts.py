@@ -9,7 +9,8 @@ from jinja2 import Environment
 
 from pipeline.errors import TemplateFault
 from pipeline.models import Precision
-from pipeline.texts import Texts, clean, headline, link, shorten
+from pipeline.shown import clean, headline, link, shorten
+from pipeline.texts import Texts
 from tests.factories import make_item
 
 AT = datetime(2019, 5, 22, 12, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.models import ImageState, SignupStatus
-from pipeline.store.schema import Base, Id, new_id, one_of, only
+from pipeline.store.schema.columns import Base, Id, new_id, one_of, only_where
 
 
 class SignupRow(Base):
@@ -37,7 +37,7 @@ class SignupRow(Base):
     __table_args__ = (
         one_of("status", SignupStatus),
         Index("ix_signups_network", "network", "asked_at"),
-        Index("ix_signups_asked", "id", **only("status = 'asked'")),
+        Index("ix_signups_asked", "id", **only_where("status = 'asked'")),
     )
 
 
@@ -75,4 +75,4 @@ class ImageRow(Base):
     fetched_at: Mapped[datetime | None]
     used_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(Text, default="")
-    __table_args__ = (one_of("state", ImageState), Index("ix_images_waiting", "next_at", "key", **only("state = 'waiting'")))
+    __table_args__ = (one_of("state", ImageState), Index("ix_images_waiting", "next_at", "key", **only_where("state = 'waiting'")))
