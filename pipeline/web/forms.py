@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from pipeline.texts import one_line
+from pipeline.shown import one_line
 
 _MOST_FIELDS = 200
 
