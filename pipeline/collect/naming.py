@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.collect.markup import squeeze
 from pipeline.models import CandidateItem
-from pipeline.texts import shorten
+from pipeline.shown import shorten
 
 _EXTENSION = re.compile(r"\.[A-Za-z]{2,5}$")
 _JOINTS = re.compile(r"[-_+]")
