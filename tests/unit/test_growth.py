@@ -54,9 +54,11 @@ MODULES = (
     "http.robots",
     "http.urls",
     "publish.entries",
+    "publish.rss",
     "texts",
 )
 WHOLE = (
+    "_DONE",
     "_AWAY_NAME",
     "_ASIDE_TEXT",
     "_ERROR_TITLE",
