@@ -30,8 +30,9 @@ _JOINER = "\N{WORD JOINER}"
 class Entry:
     """What a format says of an item; ``seq`` is its number in the feed.
 
-    ``title`` may be empty, ``headline`` never is. ``content`` is sanitised HTML. Times are whole seconds in UTC, ``updated`` is
-    never before ``published``. ``language`` is a tag (BCP 47), empty where none is known.
+    ``title`` may be empty, ``headline`` never is. ``content`` is sanitised HTML. ``dated``: the item's date for people. The other
+    times are whole seconds in UTC: ``published`` is never later than the item was known, ``updated`` never before that.
+    ``language`` is a tag (BCP 47), empty where none is known.
     """
 
     id: str
@@ -42,9 +43,10 @@ class Entry:
     kicker: str
     summary: str
     content: str
+    dated: datetime
+    precision: Precision
     published: datetime
     updated: datetime
-    precision: Precision
     authors: tuple[str, ...]
     categories: tuple[str, ...]
     attachments: tuple[Attachment, ...]
@@ -63,7 +65,8 @@ def entries_of(document: FeedDocument) -> tuple[Entry, ...]:
 
 def _entry(listed: FeedItem) -> Entry:
     item = listed.item
-    published = item.published_at.astimezone(UTC).replace(microsecond=0)
+    # A date without a time is noon, which in the morning lies ahead: to readers and validators a mistake, or not yet to be shown.
+    published = _seconds(min(item.published_at, max(item.first_seen_at, item.updated_at)))
     return Entry(
         id=entry_id(item),
         seq=listed.seq,
@@ -73,15 +76,20 @@ def _entry(listed: FeedItem) -> Entry:
         kicker=one_line(item.kicker),
         summary=one_line(item.summary),
         content=clean(item.content_html).strip(),
-        published=published,
-        updated=max(published, item.updated_at.astimezone(UTC).replace(microsecond=0)),
+        dated=item.published_at,
         precision=item.published_precision,
+        published=published,
+        updated=max(published, _seconds(item.updated_at)),
         authors=_each_once(_ADDRESS.sub("", name) if "@" in name else name for name in item.authors),
         categories=_each_once(item.categories),
         attachments=tuple(_attachments(item)),
         image=_image(item.image),
         language=language_tag(item.language),
     )
+
+
+def _seconds(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(microsecond=0)
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:

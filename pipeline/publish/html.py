@@ -40,7 +40,7 @@ def _shown(made: Entry, language: str) -> _Shown:
         url=made.url,
         kicker=made.kicker,
         summary=made.summary,
-        at=made.published,
+        at=made.dated,
         precision=made.precision,
         authors=made.authors,
         attachments=tuple(_named(found) for found in made.attachments),

@@ -242,6 +242,18 @@ def test_plain_text_that_looks_like_markup_stays_what_it_is_for_every_reader(tex
     assert LexborHTMLParser(unmistakable(text)).text().replace(JOINER, "") == text
 
 
+def test_noon_of_today_is_not_published_as_a_moment_to_come() -> None:
+    """In the morning the page shows the day; feeds say when the item was found, and go on saying it."""
+    noon, morning = datetime(2019, 5, 28, 10, tzinfo=UTC), datetime(2019, 5, 28, 6, 0, 0, 5, tzinfo=UTC)
+    item = make_feed_item(1, published_at=noon, updated_at=morning, first_seen_at=morning)
+    for changed_at in (NOW, datetime(2019, 6, 1, tzinfo=UTC)):
+        made = render_all(make_feed_document([item], changed_at=changed_at), TEXTS)
+        for name, read in (("rss", read_rss), ("atom", read_atom), ("json", read_json)):
+            [said] = read(made[name])
+            assert said["published"] == said["updated"] == morning.replace(microsecond=0)
+        assert LexborHTMLParser(made["html"].decode()).css_first("article time").attributes["datetime"] == "2019-05-28"
+
+
 LANGUAGES = {"nl": "nl", "nl_NL": "nl-NL", " en-GB ": "en-GB", "zh-Hant-TW": "zh-Hant-TW", "Nederlands": "", "xq": "", "": ""}
 
 
