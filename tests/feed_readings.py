@@ -55,7 +55,7 @@ def read_atom(data: bytes) -> Iterator[Reading]:
             "id": entry.findtext(f"{{{ATOM}}}id"),
             "url": "".join(node.get("href") for node in links if node.get("rel") == "alternate"),
             "title": _text(entry.find(f"{{{ATOM}}}title")),
-            "texts": {_text(entry.find(f"{{{ATOM}}}summary")), entry.findtext(f"{{{ATOM}}}content", "")} - {""},
+            "texts": {_text(entry.find(f"{{{ATOM}}}{name}")) for name in ("summary", "content")} - {""},
             "published": datetime.fromisoformat(entry.findtext(f"{{{ATOM}}}published")),
             "updated": datetime.fromisoformat(entry.findtext(f"{{{ATOM}}}updated")).replace(microsecond=0),
             "authors": [_plain(node.text) for node in names],
@@ -86,10 +86,10 @@ def read_json(data: bytes) -> Iterator[Reading]:
 
 
 def _text(node: Any) -> str:
-    """A text construct as plain text; our titles and summaries hold no tags, also where their type is html."""
+    """Plain text, also where HTML was said to be able to say it; HTML that has a tag as it is."""
     if node is None:
         return ""
-    return html.unescape(node.text) if node.get("type") == "html" else node.text
+    return html.unescape(node.text) if node.get("type") == "html" and "<" not in node.text else node.text
 
 
 def _thumbnail(node: Any) -> str:

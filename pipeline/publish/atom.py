@@ -16,7 +16,7 @@ from pipeline.publish.generator import Extras, Namespaces, add_entry, add_thumbn
 from pipeline.texts import link
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_TEXTS = ("title", "summary")
+_TEXTS = ("title", "summary", "content")
 
 
 class _Extras(Extras):
@@ -29,7 +29,7 @@ class _Extras(Extras):
         if language := made.language_beside(self.language):
             entry.set(_LANG, language)
         for element in entry.iterchildren(*_TEXTS):
-            if looks_like_markup(element.text):
+            if element.get("type") is None and looks_like_markup(element.text):
                 element.set("type", "html")
                 element.text = escape(element.text, quote=False)
         if made.url:

@@ -50,6 +50,7 @@ HARD: dict[str, dict[str, Any]] = {
     "no text": {"summary": "", "content_html": ""},
     "neither title nor text": {"title": "", "summary": ""},
     "no address": {"url": "", "summary": "Zonder adres."},
+    "no address and a text like markup": {"title": "", "url": "", "summary": "<b> is &amp; blijft tekst"},
     "nothing at all": {"title": "", "summary": "", "url": "", "categories": ()},
     "content alone": {"title": "", "summary": "", "content_html": "<p>Alleen inhoud</p>"},
     "two enclosures": {"attachments": FILES},
