@@ -55,7 +55,7 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
         exception_handlers={HTTPException: _refused(desk)},
     )
     app.router.redirect_slashes = False  # it would send people to whatever the Host header says
-    return PublicFiles(Edge(app, lambda: site().settings), lambda: site().settings, lambda *place: bool(moved_to(*place)))
+    return PublicFiles(Edge(app, lambda: site().settings), lambda: site().settings, moved_to)
 
 
 Handler = Callable[[Request], Response]

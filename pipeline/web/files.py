@@ -66,9 +66,13 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file with its codings. ``siblings``: the states of those that lay there, usable or not; they may come later."""
+    """A file with its codings. ``siblings``: the states of those that lay there, usable or not; they may come later.
+
+    ``place`` is ``path`` as text.
+    """
 
     path: Path
+    place: str
     state: State
     changed: int
     coded: dict[str, Coded]
@@ -92,7 +96,7 @@ class PublishedFile:
     @property
     def is_current(self) -> bool:
         """Whether the file is the one that was read."""
-        return state_of(self.path) == self.state
+        return state_of(self.place) == self.state
 
     @property
     def has_all_siblings(self) -> bool:
@@ -118,10 +122,10 @@ def find(root: Path, path: str) -> Path | None:
     return found
 
 
-def state_of(path: Path) -> State | None:
-    """What changes when a file does; None where there is none."""
+def state_of(path: str) -> State | None:
+    """What changes when a file does; None where there is none. Asked with each request: pathlib takes twice as long."""
     try:
-        return _state(os.stat(path))  # noqa: PTH116  (asked with each request, and pathlib takes twice as long)
+        return _state(os.stat(path))  # noqa: PTH116
     except OSError:
         return None
 
@@ -139,7 +143,7 @@ def read(path: Path, max_age: int) -> PublishedFile | None:
             coded[coding] = found
     changed = plain.state[0] // 10**9
     described = {coding: _described(path, coding, one, changed, max_age) for coding, one in coded.items()}
-    return PublishedFile(path, plain.state, changed, described, siblings)
+    return PublishedFile(path, str(path), plain.state, changed, described, siblings)
 
 
 def pieces(coded: Coded) -> Iterator[bytes]:
@@ -158,7 +162,7 @@ def _siblings(path: Path) -> tuple[State | None, ...]:
     """Only text has any."""
     if path.suffix.lower() not in _TYPES:
         return (None,) * len(_SIBLINGS)
-    return tuple(state_of(path.with_name(path.name + suffix)) for suffix in _SIBLINGS.values())
+    return tuple(state_of(f"{path}{suffix}") for suffix in _SIBLINGS.values())
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

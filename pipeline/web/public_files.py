@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import anyio
@@ -41,8 +41,7 @@ _PREFLIGHT = _OPTIONS + files.lines(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """``head``: header lines, each with its CRLF; ``coded``: what to send, None where nothing follows them."""
 
     status: int
@@ -51,12 +50,12 @@ class Answer:
 
 
 class PublicFiles:
-    """The files of the site as it is now, in front of ``app``. ``has_moved``: whether what a path names lies elsewhere now."""
+    """The files of the site as it is now, in front of ``app``. ``moved_to``: where what a path names lies now, if elsewhere."""
 
-    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], has_moved: Callable[[Settings, str], bool]) -> None:
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], moved_to: Callable[[Settings, str], str]) -> None:
         self._app = app
         self._settings = settings
-        self._has_moved = has_moved
+        self._moved_to = moved_to
         self._shelf = Shelf()
         self._seen: Settings | None = None
         self._prefix = ""
@@ -101,7 +100,7 @@ class PublicFiles:
         if found := self._shelf.get(asked):
             return found
         path = within(self._prefix, asked)
-        if path.split("/")[1] in ("", *_PAGES) or self._has_moved(settings, path):
+        if path.split("/")[1] in ("", *_PAGES) or self._moved_to(settings, path):
             return None
         async with self._reading:
             found = self._shelf.get(asked) or await anyio.to_thread.run_sync(_read, settings, path)
@@ -114,13 +113,7 @@ class PublicFiles:
             return Answer(204, (_PREFLIGHT if file.for_scripts else _OPTIONS) + self._safety, None)
         accepted, none_match, since = _asked(headers)
         wanted = [file.coded[coding] for coding in conditions.codings(accepted) if coding in file.coded] or [file.coded[""]]
-        if none_match is not None:
-            tags = conditions.named(none_match)
-            # Of codings that suit, the reader's own is as good as the one it would get.
-            same = next((one for one in wanted if tags is None or one.tag in tags), None)
-        else:
-            unchanged = since is not None and conditions.is_unchanged(since, file.changed, file.placed)
-            same = wanted[0] if unchanged else None
+        same = _same(file, wanted, none_match, since)
         if same is not None:
             return Answer(304, same.same + self._safety, None)
         return Answer(200, wanted[0].sent + self._safety, None if method == "HEAD" else wanted[0])
@@ -157,17 +150,27 @@ def _asked(headers: Iterable[Header]) -> tuple[str | None, str | None, float | N
     return accepted, none_match, since
 
 
+def _same(file: PublishedFile, wanted: list[Coded], none_match: str | None, since: float | None) -> Coded | None:
+    """What the reader has already. Of codings that suit, its own is as good as the one it would get."""
+    if none_match is not None:
+        tags = conditions.named(none_match)
+        return next((one for one in wanted if tags is None or one.tag in tags), None)
+    unchanged = since is not None and conditions.is_unchanged(since, file.changed, file.placed)
+    return wanted[0] if unchanged else None
+
+
 async def _send(send: Send, answer: Answer, scope: Scope) -> None:
     """Piece by piece, so that no more waits for a slow reader. Raises FileNotFoundError, and then nothing was sent."""
     headers = [tuple(line.split(b": ", 1)) for line in answer.head.splitlines()]
     if has_body(scope["headers"]):
         headers.append((b"connection", b"close"))
+    following = _read_on if answer.coded and answer.coded.body is None else _go_on
     with closing(_pieces(answer.coded)) as pieces:
-        piece = await anyio.to_thread.run_sync(next, pieces, b"")
+        piece = await following(pieces)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         while piece:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            piece = await anyio.to_thread.run_sync(next, pieces, b"")
+            piece = await following(pieces)
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -176,3 +179,11 @@ def _pieces(coded: Coded | None) -> Generator[bytes, None, None]:
         yield from files.pieces(coded)
     elif coded and coded.body:
         yield from (coded.body[start : start + PIECE_BYTES] for start in range(0, len(coded.body), PIECE_BYTES))
+
+
+async def _read_on(pieces: Generator[bytes, None, None]) -> bytes:
+    return await anyio.to_thread.run_sync(next, pieces, b"")
+
+
+async def _go_on(pieces: Generator[bytes, None, None]) -> bytes:
+    return next(pieces, b"")

@@ -191,7 +191,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _names_one_host(self) -> bool:
         """RFC 9112 §3.2, which an older client need not know."""
-        return sum(name == b"host" for name, _ in self.headers) == 1 or self.parser.get_http_version() != "1.1"
+        return [name for name, _ in self.headers].count(b"host") == 1 or self.parser.get_http_version() != "1.1"
 
     def _known(self) -> Answer | None:
         """The answer to a request for something that is at hand, if it is an ordinary one and its address is written plainly."""

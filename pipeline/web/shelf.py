@@ -28,20 +28,20 @@ class Shelf:
         found = self._files.get(path)
         if found is None:
             return None
-        file, looked_at = found
+        file, look_again = found
         now = monotonic()
-        if not file.is_current or (now - looked_at >= _LOOK_AGAIN_SECONDS and not file.has_all_siblings):
+        if not file.is_current or (now > look_again and not file.has_all_siblings):
             self._drop(path)
             return None
-        if now - looked_at >= _LOOK_AGAIN_SECONDS:
-            self._files[path] = (file, now)
+        if now > look_again:
+            self._files[path] = (file, now + _LOOK_AGAIN_SECONDS)
             self._files.move_to_end(path)
         return file
 
     def put(self, path: str, file: PublishedFile) -> None:
         """Keep a file that was just read, in the place of others."""
         self._drop(path)
-        self._files[path] = (file, monotonic())
+        self._files[path] = (file, monotonic() + _LOOK_AGAIN_SECONDS)
         self.bytes += _cost(path, file)
         while self.bytes > MOST_BYTES and len(self._files) > 1:
             self._drop(next(iter(self._files)))
