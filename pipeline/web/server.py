@@ -148,7 +148,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unfinished = 0
-        super().on_body(body)
+        if self.cycle is not None:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._unfinished = 0
@@ -169,11 +170,15 @@ class _Protocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self._is_free:
+        if self._is_free:
+            self._expect_head()
+        else:
             self._rest()
 
     def send_400_response(self, msg: str) -> None:
         """The same answer with the headers of safety, and none at all where it would be taken for another request's."""
+        if self.transport.is_closing():
+            return
         if not self._is_free:
             self.cycle.disconnected = True  # its own answer would come too late
             if self.pipeline or self.cycle.response_started or not self.cycle.more_body:

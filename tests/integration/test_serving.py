@@ -348,33 +348,48 @@ def test_who_asks_and_never_reads_costs_little(served, monkeypatch):
 # Others
 
 
-def test_nginx_serves_the_same_folder_just_as_well(shared, tmp_path):
+def test_nginx_serves_the_same_folder_just_as_well_as_the_handbook_says(shared, tmp_path):
     if not shutil.which("nginx"):
         missing("nginx is not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    (tmp_path / "nginx.conf").write_text(_nginx_conf(tmp_path, port, shared.server.url))
     shutil.copytree(shared.world.folder / "var/public", tmp_path / "public")
-    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
-        f"http {{ access_log off; {temporary} types {{ application/rss+xml rss; }}\n"
-        f"server {{ listen 127.0.0.1:{port}; root {tmp_path}/public; gzip_static on; gzip_vary on; }} }}\n"
-    )
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     with subprocess.Popen(["nginx", "-c", str(tmp_path / "nginx.conf")], stderr=subprocess.PIPE) as process:
         try:
             assert any(_listens(port) or time.sleep(0.05) for _ in range(200))
-            served = Served(shared.world)
-            served.host = f"127.0.0.1:{port}"
-            small = served.get("/feeds/po.rss", Accept_Encoding="gzip")
-            assert small.headers["content-encoding"] == "gzip"
-            assert gzip.decompress(small.body) == served.get("/feeds/po.rss").body == shared.get("/feeds/po.rss").body
-            assert small.headers["last-modified"] == shared.get("/feeds/po.rss").headers["last-modified"]
-            assert served.get("/feeds/po.rss", Accept_Encoding="gzip", If_None_Match=small.headers["etag"]).status == 304
+            static = Served(shared.world)
+            static.host = f"127.0.0.1:{port}"
+            _serves_as_well(static, shared)
         finally:
             process.terminate()
+
+
+def _nginx_conf(folder: Path, port: int, gazet: str) -> str:
+    handbook = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    block = next(block for block in handbook.split("```nginx\n") if "gzip_static" in block).partition("```")[0]
+    block = block.replace("/srv/news/var/public", f"{folder}/public").replace("http://127.0.0.1:8080", gazet)
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    return (
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}}\n"
+        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {block} }} }}\n"
+    )
+
+
+def _serves_as_well(static: Served, shared: Served) -> None:
+    for extension in FORMATS:
+        path = f"/feeds/po.{extension}"
+        ours, small = shared.get(path), static.get(path, Accept_Encoding="gzip")
+        assert small.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(small.body) == static.get(path).body == ours.body
+        for name in ("content-type", "last-modified", "vary", "access-control-allow-origin"):
+            assert small.headers[name] == ours.headers.get(name, "*"), name
+        assert static.get(path, Accept_Encoding="gzip", If_None_Match=small.headers["etag"]).status == 304
+    assert static.get("/feeds/po.rss.gz").status == 404
+    assert "Platform Samen Opleiden" in static.get("/feeds/weg.rss").text, "Gazet answers for what is not there"
 
 
 def _listens(port: int) -> bool:
