@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from bench import publish
+from bench import publish, serving
 from pipeline import app
 from pipeline.compose import digest, message
 from pipeline.config import RelaySettings
@@ -48,12 +48,13 @@ def main() -> None:
     rows = [*_splice(), *_editions()]
     collecting, spent = _collecting()
     published, formats = _publishing()
-    rows += collecting + published
+    served, serving_said = serving.measure()
+    rows += collecting + published + served
     head = f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, 2 cores, everything on one machine.\n"
     table = "| what | Gazet | peer | ratio (Gazet ÷ peer) |\n|---|---|---|---|\n" + "".join(
         f"| {' | '.join(row)} |\n" for row in rows
     )
-    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}\n{formats}"
+    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}\n{formats}\n{serving_said}"
     Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
 
