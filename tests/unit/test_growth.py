@@ -55,6 +55,7 @@ MODULES = (
     "http.urls",
     "publish.entries",
     "texts",
+    "web.conditions",
 )
 WHOLE = (
     "_AWAY_NAME",
@@ -82,6 +83,7 @@ WHOLE = (
     "_MEDIA_TYPE",
     "_RFC3339",
     "_FEED_NAME",
+    "_QUALITY",
 )
 AT_START = (
     "_AGENT_LINE",
