@@ -195,6 +195,8 @@ def _decide(claim: NoticeClaim, answer: RelayAnswer, now: datetime) -> RetryDeci
 
 
 def _refused(tx: Tx, claim: NoticeClaim, reason: str, now: datetime) -> None:
+    if claim.kind not in (ALERT, EVE):  # to a subscriber, who asks again: no setting is wrong
+        return
     _not_told(tx, claim.kind, claim.created_at)
     where = "mail under [alerts] in gazet.toml" if claim.kind == ALERT else "editor under [digest] in the feed's file"
     what = f"the {claim.kind} mail to {mask(claim.recipient)} was refused: {reason}"

@@ -368,6 +368,8 @@ class SubscriptionRow(Base):
         one_of("status", SubscriptionStatus),
         # The group-by of an opening reads this index alone.
         Index("ix_subscriptions_due", "schedule_id", "status", "settled_seq", "choice_id"),
+        # Who is woken is asked at every tick.
+        Index("ix_subscriptions_snoozed", "snoozed_until", **only("status = 'snoozed'")),
     )
 
 
