@@ -129,6 +129,8 @@ def _clean_copies(site: Site, address: str, now: datetime) -> tuple[list[Path], 
         try:
             if is_copy(path, site.store) and erase_in_copy(path, address, site.links.address_hash(address), now):
                 cleaned.append(path)
+        except FileNotFoundError:  # the WAL of a copy, which is one file now
+            pass
         except (StoreError, OSError):
             unclean.append(path)
     return cleaned, unclean
@@ -149,6 +151,8 @@ def _holding(site: Site, needles: tuple[bytes, ...], seen: set[Path]) -> Iterato
         try:
             if holds(path, needles):
                 yield path
+        except FileNotFoundError:
+            pass
         except OSError:
             yield path
 

@@ -25,7 +25,6 @@ from pipeline.store.subscribers import Person, SubscriptionRecord
 from pipeline.store.suppressions import Suppression
 
 LASTS = timedelta(hours=24)
-KIND = "my-data"
 _BETWEEN = timedelta(hours=1)
 
 
@@ -125,7 +124,7 @@ def erase_behind(site: Site, token: str, now: datetime) -> tuple[Erased, About] 
 
 def mail_link(site: Site, person: Person, feed: str, language: str, now: datetime) -> None:
     """Mail this person a link to what is stored about them, at most once an hour; nothing to an address that is suppressed."""
-    asked = f"{KIND}:{person.id}:"
+    asked = f"{notices.MY_DATA}:{person.id}:"
     settings = site.settings
     document = MyDataDocument(
         site_title=settings.site.title,
@@ -141,7 +140,7 @@ def mail_link(site: Site, person: Person, feed: str, language: str, now: datetim
         notices.post(
             site,
             tx,
-            kind=KIND,
+            kind=notices.MY_DATA,
             dedupe_key=f"{asked}{now:%Y-%m-%dT%H}",
             sender=sender,
             recipient=person.address,

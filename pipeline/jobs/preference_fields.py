@@ -121,9 +121,7 @@ def read(
     faults: dict[str, Fault] = {}
     rhythm = _rhythm(site, feed, values, faults)
     choice = _choice(site, feed, one, values, faults)
-    until = None
-    if rhythm is not None:
-        until = _until(site, one, rhythm, values, now, faults)
+    until = _until(site, one, rhythm or one.rhythm, values, now, faults)
     if faults or rhythm is None:
         return None, faults
     return Wish(rhythm, choice, until), faults

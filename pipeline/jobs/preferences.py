@@ -59,6 +59,7 @@ class Entry:
     topics: tuple[tuple[str, str], ...] = ()
     languages: tuple[str, ...] = ()
     next_due_at: datetime | None = None
+    paused_until: datetime | None = None
     zone: str = "UTC"
     editable: bool = False
     back: bool = False
@@ -120,15 +121,18 @@ def act(site: Site, token: str, fields: Fields, now: datetime) -> Page | Nobody 
         records = list(subscribers.records(tx, subscriber_id=person.id))
         if word in ("", "save"):
             return _save(site, tx, person, identity, records, fields, now)
-        if word in ("leave", "leave-all"):
-            _leave(tx, [one for one in records if word == "leave-all" or one.feed == slug], now)
-        if word == "back":
-            _come_back(site, tx, person, [one for one in records if one.feed == slug], now)
+        meant = [one for one in records if one.feed == slug or word == "leave-all"]
+        done = ""
+        if word in ("leave", "leave-all") and meant:
+            _leave(tx, meant, now)
+            done = "left" if word == "leave" else "left all"
+        if word == "back" and _come_back(site, tx, person, meant, now):
+            done = "back"
         page = _page(site, tx, person, identity, now)
     if word == "my-data":
         feed = next((one.feed for one in records if one.id == identity), "")
         my_data.mail_link(site, person, feed, page.language, now)
-    done = {"leave": "left", "leave-all": "left all", "back": "back", "my-data": "mailed"}.get(word, "")
+        done = "mailed"
     return replace(page, done=done, feed=next((entry.title for entry in page.entries if entry.slug == slug), ""))
 
 
@@ -165,6 +169,7 @@ def _entry(site: Site, one: SubscriptionRecord, now: datetime, *, suppressed: bo
         topics=offered_topics(feed, one),
         languages=offered_languages(site, feed, one),
         next_due_at=one.next_due_at if status is SubscriptionStatus.ACTIVE else None,
+        paused_until=one.snoozed_until if resting else None,
         zone=one.rhythm.zone or site.settings.site.timezone,
         editable=status in _CHOOSING,
         back=status is SubscriptionStatus.UNSUBSCRIBED and lately and not suppressed,
@@ -222,11 +227,14 @@ def _leave(tx: Tx, records: list[SubscriptionRecord], now: datetime) -> None:
             subscribers.add_consent(tx, one.id, "left", str(How.PREFERENCES), now)
 
 
-def _come_back(site: Site, tx: Tx, person: Person, records: list[SubscriptionRecord], now: datetime) -> None:
-    """As if they had not left: the cursor is where it was, before what was withheld meanwhile."""
+def _come_back(site: Site, tx: Tx, person: Person, records: list[SubscriptionRecord], now: datetime) -> bool:
+    """As if they had not left: the cursor is where it was, before what was withheld meanwhile. Whether any came back."""
+    back = False
     suppressed = suppressions.find(tx, site.links.address_hash(person.address)) is not None
     for one in records:
         standing = subscribers.standing(tx, one.id, take=True)
         if standing and standing.status is SubscriptionStatus.UNSUBSCRIBED and _entry(site, one, now, suppressed=suppressed).back:
             subscribers.activate(tx, one.id, snoozing.cursor_before_withheld(tx, one.id), now)
             subscribers.add_consent(tx, one.id, "joined", "came back by a button on the preferences page", now)
+            back = True
+    return back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -66,7 +66,7 @@ class SubscriptionRecord:
     next_due_at: datetime | None
     consent: str = ""
     snoozed_until: datetime | None = None
-    changed_at: datetime | None = None
+    changed_at: datetime | None = field(default=None, compare=False)
 
 
 def fold(address: str) -> str:
