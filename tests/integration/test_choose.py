@@ -8,12 +8,13 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import update
 
 from pipeline.compose.links import MY_DATA, PREFERENCES, UNSUBSCRIBE, Links
 from pipeline.jobs.people import export_row
 from pipeline.models import Cadence, SubscriptionStatus
 from pipeline.store import subscribers
-from pipeline.store.schema import new_id
+from pipeline.store.schema import SubscriptionRow, new_id
 from pipeline.store.subscribers import SubscriptionRecord
 from tests.served import NOW, Got, Served, digest_world, dump, links, read_link
 from tests.world import World, moment
@@ -216,6 +217,25 @@ def test_while_snoozed_nothing_is_sent_and_the_first_digest_afterwards_holds_wha
     world.run("2026-12-03T08:00")
     assert len(world.got("ann@example.org")) == 2
     assert (record(world).status, record(world).snoozed_until) == (SubscriptionStatus.ACTIVE, None)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_who_pauses_while_an_edition_waits_gets_its_items_afterwards(served: Served, path: str, claimed: bool) -> None:
+    world = served.world
+    served.post(path, b"do=leave+vo")
+    world.news("Wacht", "2026-11-25T07:00")
+    served.now = moment("2026-11-25T08:00")
+    world.engine(served.now)._tick()  # the edition is open, nothing is sent yet
+    if claimed:  # the pause comes between opening and sending, as from another process
+        with world.site.store.write() as tx:
+            values = {"status": SubscriptionStatus.SNOOZED, "snoozed_until": moment("2026-11-27T00:00")}
+            tx.execute(update(SubscriptionRow).where(SubscriptionRow.feed == "po").values(values))
+    else:
+        served.post(path, body(snooze__po="date", until__po="2026-11-27"))
+    world.run("2026-11-25T08:01")
+    assert world.sums("po/2026-11-25T08:00") == {"cancelled": 1}
+    world.run("2026-11-27T08:00")
+    assert world.got("ann@example.org")[1:] == [["Wacht"]]
 
 
 def test_a_pause_can_be_ended_and_saving_the_page_again_changes_nothing(served: Served, path: str) -> None:

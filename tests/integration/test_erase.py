@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from pipeline import app
 from pipeline.errors import UsageError
 from pipeline.jobs import erase as job
 from pipeline.jobs import people, report
+from pipeline.jobs.replay import Traces, replay
 from pipeline.models import DeliveryStatus, SignupStatus, SubscriptionStatus
 from pipeline.store import Store, migrate, personal, record, subscribers, suppressions
 from pipeline.store.copy import snapshot
@@ -145,6 +147,23 @@ def test_erasing_keeps_a_hash_so_that_nobody_brings_the_person_back(any_world: W
     facts = record.newest_facts(world.folder / "var/record")
     assert record.Erased(world.site.links.address_hash(ADDRESS)) in facts
     assert not any("uitgewist" in str(fact).casefold() or "klantmans" in str(fact).casefold() for fact in facts)
+
+
+def test_a_restore_of_an_older_backup_erases_again(world: World, tmp_path: Path) -> None:
+    world.subscribe(ADDRESS, name=NAME, cadence="daily", at="2026-11-23T10:00")
+    digest_world(world, "ann")
+    snapshot(world.site.store, tmp_path / "old.db")
+    job.erase(world.site, ADDRESS, NOW)
+    settings, folder = world.site.settings, world.folder / "var/record"
+    world.close()
+    site = app.wire(settings, open_file(tmp_path / "old.db"))
+    with site.store.read() as tx:
+        assert len(list(subscribers.records(tx))) == 2
+    replay(site, Traces((folder,), b""), NOW, process="test", since=None, doubt=False)
+    with site.store.read() as tx:
+        assert [one.address for one in subscribers.records(tx)] == ["ann@example.org"]
+        assert suppressions.find(tx, site.links.address_hash(ADDRESS)) is not None
+    site.store.close()
 
 
 def test_a_restored_copy_from_before_is_erased_from_as_well(store: Store) -> None:

@@ -53,6 +53,7 @@ MODULES = (
     "http.answers",
     "http.robots",
     "http.urls",
+    "jobs.preference_fields",
     "publish.entries",
     "texts",
 )
