@@ -62,6 +62,10 @@ class Texts:
             digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
         return digest.hexdigest()
 
+    def languages(self) -> tuple[str, ...]:
+        """The languages that there are texts in: English, and those with a catalogue."""
+        return tuple(sorted({"en", *self._catalogues}))
+
     def render(self, template: str, language: str, /, **values: object) -> str:
         """One template in one language; ``language`` and ``direction`` (ltr, rtl) are among its values.
 
@@ -91,7 +95,7 @@ class Texts:
                 lstrip_blocks=True,
                 keep_trailing_newline=True,
             )
-            environment.filters.update(date=_date, machine_date=_machine_date)
+            environment.filters.update(date=_date, machine_date=_machine_date, language_name=_language_name)
             install: Callable[..., None] = environment.install_gettext_translations  # type: ignore[attr-defined]
             install(self._translations(language), newstyle=True)
             self._environments[language] = environment
@@ -174,6 +178,15 @@ def _date(at: datetime, precision: Precision, language: str, zone: str) -> str:
         return day
     clock = format_time(local, "short", tzinfo=ZoneInfo(zone), locale=locale)
     return f"{day} {clock}".replace("\u202f", "\xa0")
+
+
+def _language_name(tag: str) -> str:
+    """A language's name in itself, such as "Nederlands"; the tag where nobody knows it."""
+    try:
+        name = Locale.parse(tag.replace("_", "-"), sep="-").get_display_name()
+    except (UnknownLocaleError, ValueError):
+        return tag
+    return name[:1].upper() + name[1:] if name else tag
 
 
 def _machine_date(at: datetime, precision: Precision, zone: str) -> str:

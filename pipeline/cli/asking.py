@@ -31,3 +31,11 @@ def ask(question: str, default: str, check: Callable[[str], str]) -> str:
             return check(answer)
         except ValueError as error:
             warn(f"  {error}")
+
+
+def yes_or_no(text: str) -> str:
+    """For ``ask``: yes or no."""
+    answer = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}.get(text.lower())
+    if answer is None:
+        raise ValueError("answer yes or no")
+    return answer

@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import add, items, keep, operate, opml, people, reports, restore, serve, sites, stages, trying
+from pipeline.cli import add, items, keep, operate, opml, people, reports, restore, serve, sites, stages, suppressions, trying
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -52,6 +52,7 @@ def root(
 for module in (sites, stages, trying, operate, reports, serve, keep, add, restore):
     module.register(app)
 app.add_typer(people.app, name="subscribers")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(items.app, name="items")
 app.add_typer(opml.app, name="opml")
 

@@ -1,4 +1,4 @@
-"""``gazet subscribers``: add, import, export, list, unsubscribe."""
+"""``gazet subscribers``: add, import, export, list, unsubscribe, erase."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.errors import GazetError, UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pipeline.jobs.erase import Erased
     from pipeline.jobs.site import Site
     from pipeline.store.subscribers import SubscriptionRecord
 
@@ -74,7 +75,7 @@ def import_csv(
 ) -> None:
     """Import a CSV. Lines that are wrong are named and left out; nobody who left comes back.
 
-    Columns: email, feed, name, status, cadence, weekday, day, time, timezone, language, topics, consent.
+    Columns: email, feed, name, status, cadence, weekday, day, time, timezone, language, topics, consent, snoozed_until.
 
     Example: `gazet subscribers import people.csv`
     """
@@ -210,6 +211,60 @@ def unsubscribe(
         raise UsageError(f"{address} is not subscribed here.", fix='"gazet subscribers list" shows who is.')
     left = people.unsubscribe(opened, address, feed, clock_of(opened.settings, now)())
     say(f"{address} left {', '.join(left)}" if left else f"{address} had left already")
+
+
+@app.command()
+def erase(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: erase it.")] = False,
+    now: NowOption = "",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase everything about an address; a keyed hash remains, so that nobody imports it again. This is final.
+
+    Subscriptions end, and what is left of them names nobody. Older copies of the store and mails in the outbox are looked
+    through as well. Backups that lie elsewhere cannot be reached.
+
+    Example: `gazet subscribers erase ann@example.org --yes`
+    """
+    from pipeline.cli import asking
+    from pipeline.jobs import erase as job
+
+    opened = open_site(site)
+    if not yes and not asking.may_ask(as_json):
+        raise UsageError("Nothing was erased: nobody is here to ask.", fix="Say --yes to erase it.")
+    if not yes and asking.ask(f"Erase everything about {address}, for ever? yes or no", "no", asking.yes_or_no) != "yes":
+        say("nothing was erased")
+        return
+    done = job.erase(opened, address, clock_of(opened.settings, now)())
+    if as_json:
+        print_json({name: getattr(done, name) for name in done.__dataclass_fields__})
+    else:
+        _show_erased(address, done)
+    if not done.anything and not done.holding:
+        raise UsageError(f"Nothing about {address} is stored here.", fix=f'"gazet suppressions add {address}" keeps it away.')
+    raise typer.Exit(1 if done.holding or done.on_the_wire else 0)
+
+
+def _show_erased(address: str, done: Erased) -> None:
+    from pipeline.jobs.lines import count
+
+    if done.anything:
+        parts = [f"{number} in {name}" for name, number in done.rows.items()]
+        parts += [count(done.mails, "mail") + " in the outbox"] if done.mails else []
+        say(f"erased everything about {address}: {', '.join(parts) or 'older copies only'}")
+        say("  kept: a keyed hash of the address, so that no import and no restore brings it back")
+    for copy in done.copies:
+        say(f"  erased in {copy} too")
+    if done.on_the_wire:
+        warn(f"{count(done.on_the_wire, 'mail')} to it was being sent; run this again in a minute")
+    for file in done.holding:
+        warn(f"{file} still holds the address: delete it, or what it holds")
+    for backup in done.backups:
+        say(f"  {backup} is a backup from before: it may hold the address until it is deleted")
+    if done.anything:
+        say("  backups and exports that lie elsewhere cannot be reached from here: delete those that hold this person")
 
 
 def _leave(site: Site, subject: str, now: datetime) -> None:

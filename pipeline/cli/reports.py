@@ -135,7 +135,9 @@ def explain(
         return
     zone = opened.settings.site.timezone
     if found.suppressed:
-        say(f"{address} is on the suppression list")
+        say(f"{address} is on the suppression list since {local(found.since, zone)}: {found.reason}")
+        if found.reason == "erased":
+            say("  all else about it was erased; imports and sign-ups by others do not bring it back")
     for remark in found.remarks:
         say(remark)
     for one, identity in zip(found.deliveries, found.message_ids, strict=True):

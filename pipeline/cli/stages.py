@@ -266,6 +266,7 @@ def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Ca
     """Run a job for the feed or for each; one that fails does not stop the others, and the first error is raised at the end."""
     from pipeline.jobs.problems import noted
     from pipeline.jobs.trust import expect_address
+    from pipeline.store import snoozing
 
     done, errors = [], []
     with _working(site) as opened:
@@ -273,6 +274,8 @@ def _each_feed(site: Path | None, feed: str | None, now: str, kind: str, job: Ca
         if kind == "compose":
             _expect_rehearsal(opened, now)
             expect_address(opened)
+            with opened.store.write() as tx:
+                snoozing.wake(tx, clock())
         for slug in _slugs(opened, feed):
             try:
                 with noted(opened, f"{kind}:{slug}", clock()):

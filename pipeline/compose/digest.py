@@ -23,7 +23,7 @@ _PREHEADER = 150
 _LARGEST = 100_000  # bytes; personal values come on top
 _STYLE = re.compile(r"(<mj-style\b.*?</mj-style>)", re.DOTALL)
 _REFERENCE = re.compile(r"&#(\d+);")
-_PERSONAL = {"address": message.slot("address"), "unsubscribe_url": message.slot("unsubscribe_url")}
+_PERSONAL = {name: message.slot(name) for name in ("address", "unsubscribe_url", "preferences_url")}
 
 
 @dataclass(frozen=True, slots=True)

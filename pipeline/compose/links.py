@@ -1,10 +1,11 @@
-"""Signed addresses in a mail: bound to one purpose, without the subscriber's address, valid for ever (pure)."""
+"""Signed addresses in a mail: bound to one purpose, without the subscriber's address, valid for ever but for fresh ones (pure)."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from itsdangerous import BadSignature, Signer
@@ -15,6 +16,9 @@ CONFIRM = "confirm"
 PREFERENCES = "preferences"
 MY_DATA = "my-data"
 _PURPOSES = (UNSUBSCRIBE, WEB, CONFIRM, PREFERENCES, MY_DATA)
+
+_AHEAD = timedelta(minutes=5)
+"""By so much the clock of another process may be ahead."""
 
 
 class Links:
@@ -61,6 +65,25 @@ class Links:
     def preferences_url(self, base_url: str, subscription_id: int) -> str:
         """Where the person of a subscription chooses what comes, and when."""
         return f"{base_url}/preferences/{self.token(PREFERENCES, subscription_id)}"
+
+    def my_data_url(self, base_url: str, subscriber_id: int, now: datetime) -> str:
+        """Where a person sees and erases what is stored about them, for a day from ``now`` on."""
+        return f"{base_url}/my-data/{self.fresh_token(MY_DATA, subscriber_id, now)}"
+
+    def fresh_token(self, purpose: str, identity: int, now: datetime) -> str:
+        """A token that also says when it was made; only ``fresh_identity`` reads it."""
+        packed = identity.to_bytes(8, "big") + int(now.timestamp()).to_bytes(8, "big")
+        return self._signers[purpose].sign(base64.urlsafe_b64encode(packed).rstrip(b"=").decode()).decode()
+
+    def fresh_identity(self, purpose: str, token: str, now: datetime, lasts: timedelta) -> int | None:
+        """The identity that a fresh token names; None when it was not made here for this purpose, or longer ago than it lasts."""
+        try:
+            packed = base64.urlsafe_b64decode(self._signers[purpose].unsign(token) + b"==")
+            identity, made_at = int.from_bytes(packed[:8], "big"), datetime.fromtimestamp(int.from_bytes(packed[8:], "big"), UTC)
+        except (BadSignature, ValueError, OverflowError, OSError):
+            return None
+        made_here = self.fresh_token(purpose, identity, made_at) == token
+        return identity if made_here and made_at - _AHEAD <= now < made_at + lasts else None
 
     def settings_hash(self, text: str) -> str:
         """A keyed hash of settings, which may hold a password: who reads the store cannot try guesses against it."""

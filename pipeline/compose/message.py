@@ -34,7 +34,7 @@ _LONG = 50  # what is longer is folded, which only encoded words bear everywhere
 _LOCAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+")
 _NOT_DOMAIN = re.compile(r"[<>(),;\\\"@]")
 _URI_SAFE = "%!#$&'()*+/:;=?@[]~"  # not <, > and the comma, which RFC 2369 §2 gives a meaning
-_NAMES = ("address", "unsubscribe_url")
+_NAMES = ("address", "unsubscribe_url", "preferences_url")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,3 +78,18 @@ def eve(document: EveDocument, texts: Texts) -> tuple[str, str]:
 def _words(kind: str, document: object, language: str, texts: Texts) -> tuple[str, str]:
     subject = one_line(texts.render(f"{kind}.subject.j2", language, **{kind: document}))
     return subject, texts.render(f"{kind}.txt.j2", language, **{kind: document})
+
+
+@dataclass(frozen=True, slots=True)
+class MyDataDocument:
+    """A link to what is stored about a person; ``url`` works for a day."""
+
+    site_title: str
+    language: str
+    url: str
+    contact: str
+
+
+def my_data(document: MyDataDocument, texts: Texts) -> tuple[str, str]:
+    """Subject and text. Raises TemplateFault."""
+    return _words("my_data", document, document.language, texts)

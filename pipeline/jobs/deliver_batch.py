@@ -34,7 +34,7 @@ from pipeline.models import (
     RetryDecision,
     SubscriptionStatus,
 )
-from pipeline.store import Tx, deliveries, editions, runs, subscribers
+from pipeline.store import Tx, deliveries, editions, runs, snoozing, subscribers
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import EditionRecord
 
@@ -319,7 +319,7 @@ class _Connection:
                 self.batch.fault(tx, _line(answer), final=True)
 
     def _claim(self, tx: Tx, edition: EditionRecord) -> Claim | None:
-        """The next delivery to somebody who is still there; those who have left become suppressed here."""
+        """The next delivery to somebody who is still there; who has left becomes suppressed here, who rests is passed over."""
         now = self.batch.clock()
         while not self.batch.over and now < edition.deadline_at:
             claim = deliveries.claim(
@@ -328,9 +328,15 @@ class _Connection:
             self.asked = time.monotonic()
             if claim is None or (left := self._left(tx, claim)) is None:
                 return claim
-            deliveries.settle(tx, claim, left, None, now)
-            self.batch.count(DeliveryStatus.SUPPRESSED)
+            self._withhold(tx, claim, left, now)
+            self.batch.count(left.status)
         return None
+
+    def _withhold(self, tx: Tx, claim: Claim, left: RetryDecision, now: datetime) -> None:
+        """Somebody who only rests gets its items later."""
+        deliveries.settle(tx, claim, left, None, now)
+        if left.status is DeliveryStatus.CANCELLED:
+            snoozing.taken_back(tx, claim.id)
 
     def _gone_meanwhile(self, claim: Claim) -> RetryDecision | None:
         with self.batch.site.store.read() as tx:
@@ -338,6 +344,8 @@ class _Connection:
 
     def _left(self, tx: Tx, claim: Claim) -> RetryDecision | None:
         status = deliveries.subscription_status(tx, claim.subscription_id)
+        if status is SubscriptionStatus.SNOOZED:
+            return RetryDecision(DeliveryStatus.CANCELLED, Blame.NOBODY, snoozing.REASON, count_attempt=False)
         reason = f"the subscription is {status}" if status is not SubscriptionStatus.ACTIVE else ""
         if not reason and subscribers.suppressed(tx, self.batch.site.links.address_hash(claim.address)):
             reason = "the address is on the suppression list"
@@ -352,7 +360,10 @@ class _Connection:
         now = self.batch.clock()
         decision = left or self._decide(edition, claim, answer, now)
         with self.batch.site.store.write() as tx:
-            deliveries.settle(tx, claim, decision, None if left else answer, now)
+            if left is not None:
+                self._withhold(tx, claim, left, now)
+            else:
+                deliveries.settle(tx, claim, decision, answer, now)
             self.batch.count(decision.status)
             if left is None:
                 self._consequences(tx, edition, claim, answer, decision, now)
@@ -413,6 +424,7 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> O
         message_id=identity,
         unsubscribe_url=site.links.unsubscribe_url(edition.base_url, claim.subscription_id),
         unsubscribe_mailto=site.links.unsubscribe_mailto(edition.unsubscribe_mail, claim.subscription_id),
+        preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
     )
     key = identity.strip("<>").partition("@")[0]
     return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))

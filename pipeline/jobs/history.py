@@ -14,6 +14,7 @@ from pipeline.store.record import (
     Began,
     Cancelled,
     EditionOpened,
+    Erased,
     Fact,
     Left,
     Line,
@@ -49,6 +50,7 @@ class History:
     numbers: dict[str, list[Numbered]] = field(default_factory=dict)
     people: dict[int, Left | Began] = field(default_factory=dict)
     suppressions: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
     unreadable: int = 0
 
 
@@ -79,6 +81,8 @@ def _take(told: History, fact: Fact) -> None:
             told.people[fact.subscription] = fact
         case Suppressed():
             told.suppressions.add(fact.address_hash)
+        case Erased():
+            told.erased.add(fact.address_hash)
         case Mark():
             pass
 

@@ -22,6 +22,7 @@ class How(StrEnum):
     ONE_CLICK = "one-click"
     PAGE = "page"
     MAIL = "mail"
+    PREFERENCES = "preferences page"
 
 
 @dataclass(frozen=True, slots=True)

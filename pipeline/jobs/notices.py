@@ -24,6 +24,8 @@ from pipeline.store import Tx, notices, runs
 from pipeline.store.notices import NewNotice, NoticeClaim
 
 ALERT, EVE = "alert", "eve"
+MY_DATA = "my-data"
+_TO_SUBSCRIBERS = (MY_DATA,)
 _KEEP = timedelta(days=30)
 
 
@@ -195,6 +197,8 @@ def _decide(claim: NoticeClaim, answer: RelayAnswer, now: datetime) -> RetryDeci
 
 
 def _refused(tx: Tx, claim: NoticeClaim, reason: str, now: datetime) -> None:
+    if claim.kind in _TO_SUBSCRIBERS:  # who may ask again: no setting is wrong
+        return
     _not_told(tx, claim.kind, claim.created_at)
     where = "mail under [alerts] in gazet.toml" if claim.kind == ALERT else "editor under [digest] in the feed's file"
     what = f"the {claim.kind} mail to {mask(claim.recipient)} was refused: {reason}"

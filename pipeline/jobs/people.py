@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TextIO
 
 from pipeline.config import WEEKDAYS, FeedSettings, clock_time, language_tag, time_zone, valid_address
@@ -17,16 +17,31 @@ from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.shown import one_line
-from pipeline.store import Tx, items, subscribers
+from pipeline.store import Tx, items, snoozing, subscribers
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
 
-COLUMNS = ("email", "feed", "name", "status", "cadence", "weekday", "day", "time", "timezone", "language", "topics", "consent")
+COLUMNS = (
+    "email",
+    "feed",
+    "name",
+    "status",
+    "cadence",
+    "weekday",
+    "day",
+    "time",
+    "timezone",
+    "language",
+    "topics",
+    "consent",
+    "snoozed_until",
+)
 _BATCH = 500
 _DAY = re.compile(r"0?[1-9]|[12][0-9]|3[01]")
 _LONGEST_NAME = 200
 _LONGEST_CONSENT = 2000
 _SHOWN = 80
-_ACCEPTED = (SubscriptionStatus.ACTIVE, SubscriptionStatus.PENDING, *OPTED_OUT)
+_YEARS = (1971, 2199)
+_ACCEPTED = (SubscriptionStatus.ACTIVE, SubscriptionStatus.PENDING, SubscriptionStatus.SNOOZED, *OPTED_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,7 @@ class WantedSubscription:
     rhythm: Rhythm
     choice: Choice
     consent: str
+    snoozed_until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -117,15 +133,27 @@ def wanted(site: Site, values: Mapping[str, str]) -> WantedSubscription:
     if feed is None:
         known = ", ".join(sorted(site.settings.feeds)) or "none yet"
         raise ValueError(f'feed: there is no "{_short(values["feed"])}" (feeds here: {known})')
+    status = SubscriptionStatus(_word(values["status"] or "active", _ACCEPTED, "status"))
     return WantedSubscription(
         address=_address(values["email"]),
         name=values["name"][:_LONGEST_NAME].strip(),
         feed=feed.slug,
-        status=SubscriptionStatus(_word(values["status"] or "active", _ACCEPTED, "status")),
+        status=status,
         rhythm=_rhythm(site, feed, values),
         choice=_choice(values),
         consent=values["consent"][:_LONGEST_CONSENT].strip(),
+        snoozed_until=_snoozed_until(values["snoozed_until"]) if status is SubscriptionStatus.SNOOZED else None,
     )
+
+
+def _snoozed_until(value: str) -> datetime:
+    try:
+        until = datetime.fromisoformat(value)
+        if until.tzinfo is not None and _YEARS[0] <= until.year <= _YEARS[1]:
+            return until.astimezone(UTC)
+    except ValueError:
+        pass
+    raise ValueError(f'snoozed_until: "{_short(value)}" is not a moment such as 2026-12-01T00:00+01:00')
 
 
 def _address(value: str) -> str:
@@ -247,6 +275,8 @@ class _Desk:
             settled_seq=self._cursor(wish.feed),
             now=self.now,
         )
+        if wish.snoozed_until is not None:
+            snoozing.snooze(self.tx, identity, wish.feed, wish.snoozed_until, self.now)
         # An exported opt-out brings along how the person had once agreed.
         opt_out = wish.status in OPTED_OUT
         if wish.consent or not opt_out:
@@ -310,4 +340,5 @@ def export_row(record: SubscriptionRecord) -> dict[str, str]:
         "language": record.choice.language,
         "topics": ";".join(record.choice.topics),
         "consent": record.consent,
+        "snoozed_until": record.snoozed_until.isoformat() if record.snoozed_until else "",
     }

@@ -20,7 +20,7 @@ from pipeline.jobs.open_edition import open_edition
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import SubscriptionStatus
-from pipeline.store import Tx, editions, feeds, record, runs
+from pipeline.store import Tx, editions, feeds, personal, record, runs
 from pipeline.store import replay as rows
 from pipeline.store.record import Began, EditionOpened
 from pipeline.store.replay import Outcome
@@ -153,6 +153,8 @@ def _write(tx: Tx, site: Site, told: History, now: datetime) -> Replayed:
     here = {site.links.address_hash(address) for address in rows.active_addresses(tx)} - told.suppressions
     rows.suppress(tx, [one for one in plan.suppressions if one not in here], now)
     _move_schedules(tx, plan.served)
+    if told.erased:  # a copy from before brought them back
+        personal.scrub_hashed(tx, lambda address: site.links.address_hash(address) in told.erased)
     return Replayed(
         "",
         None,

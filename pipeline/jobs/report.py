@@ -14,7 +14,7 @@ from pipeline.jobs import operate, trust
 from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, sources, subscribers
+from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, sources, subscribers, suppressions
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
@@ -22,6 +22,7 @@ from pipeline.store.sources import SourceRecord
 from pipeline.store.subscribers import SubscriptionRecord
 
 _LATEST = 5
+_ERASED = "(erased)"
 _LATE = timedelta(hours=1)
 _STILL_OPEN = (EditionStatus.SENDING, EditionStatus.PAUSED)
 _ENDED_WELL_OR_OPEN = (DeliveryStatus.ACCEPTED, DeliveryStatus.UNCERTAIN, *OPEN_DELIVERIES)
@@ -178,8 +179,8 @@ def _edition(tx: Tx, edition: EditionRecord, is_running: Callable[[str], bool | 
         sums=sums,
         rehearsed=deliveries.rehearsed(tx, edition.id, OUTBOX),
         finished=not any(sums[status] for status in OPEN_DELIVERIES),
-        maybe_twice=tuple(one.address for one in doubtful if one.status is not DeliveryStatus.UNCERTAIN),
-        held=tuple(one.address for one in doubtful if one.status is DeliveryStatus.UNCERTAIN),
+        maybe_twice=tuple(one.address or _ERASED for one in doubtful if one.status is not DeliveryStatus.UNCERTAIN),
+        held=tuple(one.address or _ERASED for one in doubtful if one.status is DeliveryStatus.UNCERTAIN),
         abandoned=sum(is_running(lease) is False for lease in deliveries.on_the_wire(tx, edition.id)),
         uncertain=edition.uncertain,
         reason=edition.reason,
@@ -212,7 +213,10 @@ def _verified(tx: Tx, edition: EditionRecord) -> EditionReport:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything known of one address: its subscriptions, and for each what was sent and why (or why not)."""
+    """Everything known of one address: its subscriptions, and for each what was sent and why (or why not).
+
+    ``reason`` and ``since``: why and from when on it is suppressed.
+    """
 
     address: str
     suppressed: bool
@@ -220,6 +224,8 @@ class Explanation:
     deliveries: tuple[DeliveryRecord, ...]
     message_ids: tuple[str, ...]
     remarks: tuple[str, ...]
+    reason: str = ""
+    since: datetime | None = None
 
 
 def explain(site: Site, address: str, label: str | None) -> Explanation:
@@ -227,14 +233,15 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
     with site.store.read() as tx:
         edition = operate.find_edition(tx, label) if label else None
         found = tuple(subscribers.records(tx, address=address))
-        suppressed = subscribers.suppressed(tx, site.links.address_hash(address))
-        if not found and not suppressed:
+        suppressed = suppressions.find(tx, site.links.address_hash(address))
+        if not found and suppressed is None:
             raise UsageError(f"{address} has no subscription here.", fix='"gazet subscribers list" shows who has.')
         sent = deliveries.of_subscriptions(tx, [one.id for one in found], edition.id if edition else None)
         zone = ZoneInfo(site.settings.site.timezone)
         remarks = tuple(_why(one, edition, sent, zone) for one in found if edition is None or one.feed == edition.feed)
         identities = _message_ids(tx, sent)
-    return Explanation(address, suppressed, found, tuple(sent), identities, remarks)
+    why, since = (suppressed.reason, suppressed.created_at) if suppressed else ("", None)
+    return Explanation(address, suppressed is not None, found, tuple(sent), identities, remarks, why, since)
 
 
 def _message_ids(tx: Tx, sent: list[DeliveryRecord]) -> tuple[str, ...]:
@@ -244,6 +251,9 @@ def _message_ids(tx: Tx, sent: list[DeliveryRecord]) -> tuple[str, ...]:
 
 
 def _why(subscription: SubscriptionRecord, edition: EditionRecord | None, sent: list[DeliveryRecord], zone: ZoneInfo) -> str:
+    if subscription.status is SubscriptionStatus.SNOOZED and subscription.snoozed_until is not None:
+        until = f"{subscription.snoozed_until.astimezone(zone):%a %Y-%m-%d %H:%M}"
+        return f"{subscription.feed}: nothing is sent until {until}: the subscription is snoozed; what comes is kept for then"
     if subscription.status is not SubscriptionStatus.ACTIVE:
         return f"{subscription.feed}: nothing is sent, the subscription is {subscription.status}"
     settled = f"all up to number {subscription.settled_seq} is decided"

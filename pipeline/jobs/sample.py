@@ -214,6 +214,7 @@ def _personal(site: Site, feed: FeedSettings, identity: int, address: str, name:
         message_id=message.message_id(edition, identity, site.host),
         unsubscribe_url=site.links.unsubscribe_url(site.settings.site.url, identity),
         unsubscribe_mailto=site.links.unsubscribe_mailto(unsubscribe_mail, identity),
+        preferences_url=site.links.preferences_url(site.settings.site.url, identity),
     )
 
 

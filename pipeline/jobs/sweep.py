@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pipeline.config import OUTBOX
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
-from pipeline.store import Tx, deliveries, editions, merges, record, runs
+from pipeline.store import Tx, deliveries, editions, merges, record, runs, snoozing
 from pipeline.store.editions import EditionRecord
 
 _KEEP_RUNS = timedelta(days=7)
@@ -54,6 +54,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
                 expired += _expire(tx, edition, now)
             else:
                 deliveries.call_back(tx, edition.id, now)
+        snoozing.wake(tx, now)  # before any edition is opened
         _forget(tx, now - _KEEP_SAYING, mailing=bool(site.settings.alerts.mail))
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
@@ -85,7 +86,7 @@ def _forget(tx: Tx, before: datetime, *, mailing: bool) -> None:
     for problem in runs.problems(tx):
         kind, _, label = problem.key.partition(":")
         told = problem.since < before and not (mailing and problem.mailed_at is None)
-        if kind not in ("uncertain", "expired", "failed", "notice") or not told:
+        if kind not in ("uncertain", "expired", "failed", "notice", "erased") or not told:
             continue
         edition = editions.by_label(tx, label)
         if edition is None or not deliveries.sums(tx, edition.id)[DeliveryStatus.UNCERTAIN]:

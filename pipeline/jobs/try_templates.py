@@ -9,6 +9,7 @@ from pipeline.compose.notice import AlertDocument, EveDocument, EveItem, Need
 from pipeline.config import Settings
 from pipeline.jobs.open_edition import document_for
 from pipeline.jobs.publish_feed import document_of
+from pipeline.jobs.try_own_pages import check_own_pages
 from pipeline.models import Attachment, Choice, FeedItem, Image, Item, ItemStatus, Precision, Selection
 from pipeline.publish import render_all
 from pipeline.texts import Texts
@@ -25,10 +26,11 @@ def check_templates(settings: Settings, texts: Texts, now: datetime) -> None:
         render_all(document_of(settings, feed, shown, now.replace(microsecond=0)), texts)
         for done in (False, True):
             texts.render("unsubscribe.html.j2", feed.language, site=settings.site, feed=feed.title, done=done)
+    check_own_pages(settings, texts, now)
     urls = dict.fromkeys(("rss", "atom", "json", "html"), web_url)
     listed = [{"title": "Title", "description": "Text", "language": "en", "urls": urls}]
     texts.render("index.html.j2", settings.site.language, site=settings.site, feeds=listed)
-    for kind in ("token", "past", "nothing", "method", "large", "busy", "failed"):
+    for kind in ("token", "past", "nothing", "method", "large", "busy", "failed", "nobody", "stale"):
         texts.render("message.html.j2", settings.site.language, site=settings.site, kind=kind)
 
 

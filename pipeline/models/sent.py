@@ -32,6 +32,7 @@ class Personal:
     message_id: str
     unsubscribe_url: str
     unsubscribe_mailto: str
+    preferences_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,19 @@ def end_open(tx: Tx, edition_id: int, status: DeliveryStatus, reason: str, now: 
     return _change(tx, update(DeliveryRow).where(waiting).values(values), status)
 
 
+def waiting_for(tx: Tx, subscription_ids: Sequence[int]) -> list[int]:
+    """The deliveries to these subscriptions that are to be sent and not on the wire, newest first, locked."""
+    waiting = DeliveryRow.status.in_((DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED))
+    query = select(DeliveryRow.id).where(DeliveryRow.subscription_id.in_(subscription_ids), waiting)
+    return list(tx.execute(query.order_by(DeliveryRow.to_seq.desc()).with_for_update()).scalars())
+
+
+def end(tx: Tx, ids: Sequence[int], status: DeliveryStatus, reason: str, now: datetime) -> int:
+    """These deliveries are at their end; cursors stay; returns how many."""
+    values = {"status": status, "reply": reason, "changed_at": now, "next_at": None}
+    return _change(tx, update(DeliveryRow).where(DeliveryRow.id.in_(ids)).values(values), status)
+
+
 def requeue(tx: Tx, edition_id: int, statuses: Sequence[DeliveryStatus], now: datetime, *, relay: str | None = None) -> int:
     """Send these again with the same Message-ID and bytes, to people who are still there; returns how many.
 

@@ -79,6 +79,12 @@ def known(tx: Tx, dedupe_key: str) -> bool:
     return tx.execute(select(NoticeRow.id).where(NoticeRow.dedupe_key == dedupe_key)).first() is not None
 
 
+def asked_since(tx: Tx, key_prefix: str, since: datetime) -> bool:
+    """Whether one whose ``dedupe_key`` begins so was asked for after that moment."""
+    begins = NoticeRow.dedupe_key.startswith(key_prefix, autoescape=True)
+    return tx.execute(select(NoticeRow.id).where(begins, NoticeRow.created_at > since).limit(1)).first() is not None
+
+
 def claim(tx: Tx, *, relay: str, lease: str, now: datetime, without: Sequence[int] = ()) -> NoticeClaim | None:
     """Take the next notice to send at ``now``, oldest first; None when there is none, or while site or relay rest by hand.
 

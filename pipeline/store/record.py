@@ -118,6 +118,14 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """An address of which all was erased: a restored store is told so, too."""
+
+    kind: ClassVar[str] = "erased"
+    address_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A backup was made here, or a restore was done: all that stands before it is in the database."""
 
@@ -126,10 +134,10 @@ class Mark:
     identity: str
 
 
-Fact = EditionOpened | Queued | Became | Cancelled | Numbered | Left | Began | Suppressed | Mark
+Fact = EditionOpened | Queued | Became | Cancelled | Numbered | Left | Began | Suppressed | Erased | Mark
 _FACTS: dict[str, tuple[type[Fact], list[type]]] = {
     one.kind: (one, [{"int": int, "str": str}[str(field.type)] for field in fields(one)])
-    for one in (EditionOpened, Queued, Became, Cancelled, Numbered, Left, Began, Suppressed, Mark)
+    for one in (EditionOpened, Queued, Became, Cancelled, Numbered, Left, Began, Suppressed, Erased, Mark)
 }
 
 

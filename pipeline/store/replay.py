@@ -280,7 +280,7 @@ def add_numbers(tx: Tx, feed: str, numbers: Mapping[int, tuple[str, str]]) -> in
 def end_subscription(tx: Tx, subscription_id: int, status: SubscriptionStatus, now: datetime) -> bool:
     """Somebody left after the copy was made; whether that is new to the database."""
     other = and_(SubscriptionRow.id == subscription_id, SubscriptionRow.status != status)
-    if not tx.execute(update(SubscriptionRow).where(other).values(status=status, changed_at=now)).rowcount:
+    if not tx.execute(update(SubscriptionRow).where(other).values(status=status, snoozed_until=None, changed_at=now)).rowcount:
         return False
     tx.execute(insert(ConsentRow).values(subscription_id=subscription_id, at=now, action="left", evidence="as the record says"))
     return True
@@ -289,7 +289,7 @@ def end_subscription(tx: Tx, subscription_id: int, status: SubscriptionStatus, n
 def begin_subscription(tx: Tx, subscription_id: int, settled_seq: int, now: datetime) -> bool:
     """Somebody confirmed after the copy was made; whether that is new to the database."""
     other = and_(SubscriptionRow.id == subscription_id, SubscriptionRow.status != SubscriptionStatus.ACTIVE)
-    values = {"status": SubscriptionStatus.ACTIVE, "settled_seq": settled_seq, "changed_at": now}
+    values = {"status": SubscriptionStatus.ACTIVE, "snoozed_until": None, "settled_seq": settled_seq, "changed_at": now}
     if not tx.execute(update(SubscriptionRow).where(other).values(values)).rowcount:
         return False
     tx.execute(insert(ConsentRow).values(subscription_id=subscription_id, at=now, action="joined", evidence="as the record says"))

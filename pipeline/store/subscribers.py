@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import ColumnElement, Label, and_, func, insert, or_, select, update
+from sqlalchemy.sql import Executable
 
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.store import upsert
@@ -45,6 +46,8 @@ _RECORD = (
     ChoiceRow.words,
     ChoiceRow.language,
     ChoiceRow.format,
+    SubscriptionRow.snoozed_until,
+    SubscriptionRow.changed_at,
 )
 
 
@@ -62,6 +65,8 @@ class SubscriptionRecord:
     choice: Choice
     next_due_at: datetime | None
     consent: str = ""
+    snoozed_until: datetime | None = None
+    changed_at: datetime | None = field(default=None, compare=False)
 
 
 def fold(address: str) -> str:
@@ -137,15 +142,16 @@ def rearrange(tx: Tx, subscription_id: int, *, schedule_id: int, choice_id: int,
 
 
 def activate(tx: Tx, subscription_id: int, settled_seq: int, now: datetime) -> None:
-    """A pending subscription begins, with its cursor as one that begins now (promise 4)."""
-    values = {"status": SubscriptionStatus.ACTIVE, "settled_seq": settled_seq, "changed_at": now}
+    """A subscription begins, or begins again, with its cursor as one that begins now (promise 4)."""
+    values = {"status": SubscriptionStatus.ACTIVE, "snoozed_until": None, "settled_seq": settled_seq, "changed_at": now}
     tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
     note(tx, Began(subscription_id, settled_seq))
 
 
 def leave(tx: Tx, subscription_id: int, status: SubscriptionStatus, now: datetime) -> None:
     """The subscription ends; a delivery not yet on the wire becomes suppressed when it is claimed."""
-    tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(status=status, changed_at=now))
+    ended = {"status": status, "snoozed_until": None, "changed_at": now}
+    tx.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(ended))
     _note_left(tx, SubscriptionRow.id == subscription_id, status)
 
 
@@ -176,11 +182,13 @@ def bounce(tx: Tx, address: str, now: datetime) -> None:
     who = select(SubscriberRow.id).where(SubscriberRow.folded == fold(address)).scalar_subquery()
     active = SubscriptionRow.status.not_in(OPTED_OUT)
     query = update(SubscriptionRow).where(SubscriptionRow.subscriber_id == who, active)
-    ended = query.values(status=SubscriptionStatus.BOUNCED, changed_at=now).returning(SubscriptionRow.id)
+    ended = query.values(status=SubscriptionStatus.BOUNCED, snoozed_until=None, changed_at=now).returning(SubscriptionRow.id)
     _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), SubscriptionStatus.BOUNCED)
 
 
-def records(tx: Tx, *, feed: str | None = None, address: str | None = None) -> Iterator[SubscriptionRecord]:
+def records(
+    tx: Tx, *, feed: str | None = None, address: str | None = None, subscriber_id: int | None = None
+) -> Iterator[SubscriptionRecord]:
     """Subscriptions with address, rhythm and choice, ordered by feed and address; streamed."""
     query = (
         select(*_RECORD, _last_consent())
@@ -188,11 +196,14 @@ def records(tx: Tx, *, feed: str | None = None, address: str | None = None) -> I
         .join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
         .join(ScheduleRow, ScheduleRow.id == SubscriptionRow.schedule_id)
         .join(ChoiceRow, ChoiceRow.id == SubscriptionRow.choice_id)
+        .where(SubscriberRow.address != "")  # of who was erased nothing is left to tell
     )
     if feed:
         query = query.where(SubscriptionRow.feed == feed)
     if address:
         query = query.where(SubscriberRow.folded == fold(address))
+    if subscriber_id is not None:
+        query = query.where(SubscriberRow.id == subscriber_id)
     query = query.order_by(SubscriptionRow.feed, SubscriberRow.folded).execution_options(yield_per=1000)
     with tx.execute(query) as rows:  # closed also when the reader stops early
         for row in rows:
@@ -211,6 +222,8 @@ def _subscription_record(row: Any) -> SubscriptionRecord:
         Choice(tuple(row.topics), tuple(row.words), row.language, row.format),
         row.next_due_at,
         row.consent or "",
+        row.snoozed_until,
+        row.changed_at,
     )
 
 
@@ -257,3 +270,36 @@ def any_active(tx: Tx) -> bool:
 def any_subscription(tx: Tx) -> bool:
     """Whether anybody has ever subscribed here."""
     return tx.execute(select(SubscriptionRow.id).limit(1)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A subscriber."""
+
+    id: int
+    address: str
+    name: str
+
+
+def person_behind(tx: Tx, subscription_id: int) -> Person | None:
+    """Whose subscription that is; None where the store knows none, or where that person was erased."""
+    query = _PERSON.join(SubscriptionRow, SubscriptionRow.subscriber_id == SubscriberRow.id)
+    return _person(tx, query.where(SubscriptionRow.id == subscription_id))
+
+
+def person(tx: Tx, subscriber_id: int) -> Person | None:
+    """The subscriber of that id; None where the store knows none, or where that person was erased."""
+    return _person(tx, _PERSON.where(SubscriberRow.id == subscriber_id))
+
+
+def person_at(tx: Tx, address: str) -> Person | None:
+    """The subscriber with that address, however it is spelled."""
+    return _person(tx, _PERSON.where(SubscriberRow.folded == fold(address)))
+
+
+_PERSON = select(SubscriberRow.id, SubscriberRow.address, SubscriberRow.name).where(SubscriberRow.address != "")
+
+
+def _person(tx: Tx, query: Executable) -> Person | None:
+    row = tx.execute(query).first()
+    return Person(row.id, row.address, row.name) if row else None

@@ -3,6 +3,8 @@
 /                        the feeds of this site
 /feeds/<slug>.<format>   published files, answered before anything else; a former slug leads to the present one
 /unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
+/preferences/<token>     GET shows what a person gets and when, POST changes it
+/my-data/<token>         what is stored about a person, /json as a file; /erase asks, and POST there erases
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
 /metrics                 for Prometheus, to this machine alone
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Protocol
 
 import anyio
 from anyio import CapacityLimiter
@@ -23,8 +26,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
+from pipeline.web import choose
 from pipeline.web.desk import Desk, moved_to
-from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
+from pipeline.web.edge import MAX_BODY_BYTES, BodyTooLarge, ClientDisconnect, Edge, read_body
 from pipeline.web.public_files import PublicFiles
 
 _READERS = 32
@@ -50,6 +54,8 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
             Route("/metrics", reading(desk.metrics), methods=_PUBLIC),
             Route("/read/{token:path}", reading(desk.read), methods=_PUBLIC),
             Route("/unsubscribe/{token:path}", form(desk.ask, desk.leave), methods=_FORM),
+            Route("/preferences/{token:path}", form(desk.preferences, desk.choose, most=choose.MOST_BYTES), methods=_FORM),
+            Route("/my-data/{token:path}", form(desk.my_data, desk.erase), methods=_FORM),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},
@@ -73,18 +79,22 @@ def _in_threads(limiter: CapacityLimiter) -> Callable[[Handler], Endpoint]:
     return threaded
 
 
-def _with_forms(desk: Desk, reading: Callable[[Handler], Endpoint]) -> Callable[[Handler, FormHandler], Endpoint]:
+class _Forms(Protocol):
+    def __call__(self, show: Handler, act: FormHandler, *, most: int = MAX_BODY_BYTES) -> Endpoint: ...
+
+
+def _with_forms(desk: Desk, reading: Callable[[Handler], Endpoint]) -> _Forms:
     """For addresses where GET shows something and POST acts, with the body that it got."""
     writing = CapacityLimiter(_WRITERS)
 
-    def form(show: Handler, act: FormHandler) -> Endpoint:
+    def form(show: Handler, act: FormHandler, *, most: int = MAX_BODY_BYTES) -> Endpoint:
         shown = reading(show)
 
         async def endpoint(request: Request) -> Response:
             if request.method != "POST":
                 return await shown(request)
             try:
-                body = await read_body(request)
+                body = await read_body(request, most)
             except BodyTooLarge:
                 return await anyio.to_thread.run_sync(desk.too_large, request)
             except (TimeoutError, ClientDisconnect):

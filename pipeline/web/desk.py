@@ -24,7 +24,7 @@ from pipeline.jobs.publish_feed import public_folder
 from pipeline.jobs.site import Site, feed_url
 from pipeline.publish import FORMATS
 from pipeline.store import editions
-from pipeline.web import files, health, metrics
+from pipeline.web import choose, files, health, metrics
 from pipeline.web.edge import OWN
 from pipeline.web.pages import PRIVATE, Pages, foreign
 
@@ -90,6 +90,26 @@ class Desk:
         if config.names_other_store(site.settings):
             raise StoreError("store.url was edited, so nobody can leave here.", fix="Restart gazet.")
         return self._no_token(site) if found is None else self.pages.unsubscribe(site, found, done=True)
+
+    @_guarded
+    def preferences(self, request: Request) -> Response:
+        """What a person gets, and when."""
+        return choose.show(self, request)
+
+    @_guarded
+    def choose(self, request: Request, body: bytes) -> Response:
+        """The same after what they chose."""
+        return choose.act(self, request, body)
+
+    @_guarded
+    def my_data(self, request: Request) -> Response:
+        """What is stored about a person."""
+        return choose.show_data(self, request)
+
+    @_guarded
+    def erase(self, request: Request, body: bytes) -> Response:
+        """It is erased."""
+        return choose.erase(self, request, body)
 
     @_guarded
     def read(self, request: Request) -> Response:

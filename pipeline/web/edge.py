@@ -81,16 +81,16 @@ class BodyTooLarge(Exception):
     """More than anything here needs."""
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body. Raises BodyTooLarge without reading on, TimeoutError, and ClientDisconnect."""
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body of at most so many bytes. Raises BodyTooLarge without reading on, TimeoutError, and ClientDisconnect."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+    if declared.isdecimal() and int(declared[:20]) > most:
         raise BodyTooLarge
     body = bytearray()
     async with asyncio.timeout(BODY_SECONDS):
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
+            if len(body) > most:
                 raise BodyTooLarge
     return bytes(body)
 

@@ -12,9 +12,9 @@ _MOST_FIELDS = 200
 class Form:
     """The fields of a form, in any number each. What is no form has no fields."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *, most: int = _MOST_FIELDS) -> None:
         try:
-            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=most)
         except ValueError:  # too many fields, or bytes that no browser sends
             pairs = []
         self._fields: dict[str, list[str]] = {}

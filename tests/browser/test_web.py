@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from pipeline.models import SubscriptionStatus
 from pipeline.store import subscribers
-from tests.served import Served, digest_world, dump, links, read_link, unsubscribe_link
+from tests.served import NOW, Served, digest_world, dump, links, read_link, unsubscribe_link
 from tests.servers.web import WebServer
 from tests.world import World
 
@@ -41,6 +41,17 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
 
 
+def preferences_link(world: World) -> str:
+    return next(url for url in links(world) if "/preferences/" in url)
+
+
+def my_data_link(world: World) -> str:
+    with world.site.store.read() as tx:
+        person = subscribers.person_at(tx, "ann@example.org")
+    assert person is not None
+    return world.site.links.my_data_url(world.site.settings.site.url, person.id, NOW)
+
+
 def look(page: Page, *, name: str) -> None:
     """Axe finds nothing, nothing sticks out, and the page's own policy forbids nothing that the page needs."""
     found = Axe().run(page).response["violations"]
@@ -62,6 +73,9 @@ def test_pages_are_for_everybody(served: Served, page: Page) -> None:
         "nothing": served.url + "/nope",
         "error": link[:-1],
         "before": link,
+        "preferences": preferences_link(served.world),
+        "my data": my_data_link(served.world),
+        "erase": my_data_link(served.world) + "/erase",
     }.items():
         page.goto(url)
         look(page, name=name)

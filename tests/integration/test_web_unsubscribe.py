@@ -73,7 +73,7 @@ def test_a_post_unsubscribes_whatever_its_body_says_and_wherever_it_comes_from(s
 def test_get_and_head_of_every_link_in_a_digest_change_nothing(served):
     before = dump(served.world)
     asked = [url for url in links(served.world) if url.startswith(served.url)]
-    assert [url.removeprefix(served.url).split("/")[1:2] for url in asked] == [[], ["read"], ["unsubscribe"]]
+    assert [url.removeprefix(served.url).split("/")[1:2] for url in asked] == [[], ["preferences"], ["read"], ["unsubscribe"]]
     for url in asked:
         for method in ("GET", "HEAD", "GET"):
             got = served.send(method, served.path_of(url))

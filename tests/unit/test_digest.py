@@ -80,7 +80,7 @@ def test_a_digest_loads_nothing_and_follows_nobody():
 
 def test_every_link_has_a_colour_of_its_own():
     page, _ = received(digest.render(make_digest(more=1), TEXTS))
-    assert len(page.css("a")) == 3 * 2 + 5
+    assert len(page.css("a")) == 3 * 2 + 6
     assert not [node.html for node in page.css("a") if not re.search(r"(^|;)color:#", node.attributes.get("style") or "")]
 
 

@@ -54,6 +54,7 @@ MODULES = (
     "http.answers",
     "http.robots",
     "http.urls",
+    "jobs.preference_fields",
     "publish.entries",
     "publish.rss",
     "shown",

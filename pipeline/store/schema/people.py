@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.models import Cadence, SubscriptionStatus
-from pipeline.store.schema.columns import Base, Id, new_id, one_of
+from pipeline.store.schema.columns import Base, Id, new_id, one_of, only_where
 
 
 class ScheduleRow(Base):
@@ -68,6 +68,8 @@ class SubscriptionRow(Base):
         one_of("status", SubscriptionStatus),
         # The group-by of an opening reads this index alone.
         Index("ix_subscriptions_due", "schedule_id", "status", "settled_seq", "choice_id"),
+        # Who is woken is asked at every tick.
+        Index("ix_subscriptions_snoozed", "snoozed_until", **only_where("status = 'snoozed'")),
     )
 
 

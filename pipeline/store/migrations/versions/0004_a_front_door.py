@@ -68,3 +68,5 @@ def upgrade() -> None:
     )
     waiting = sa.text("state = 'waiting'")
     op.create_index("ix_images_waiting", "images", ["next_at", "key"], sqlite_where=waiting, postgresql_where=waiting)
+    snoozed = sa.text("status = 'snoozed'")
+    op.create_index("ix_subscriptions_snoozed", "subscriptions", ["snoozed_until"], sqlite_where=snoozed, postgresql_where=snoozed)
