@@ -72,10 +72,10 @@ def test_pages_are_for_everybody(served: Served, page: Page) -> None:
         "feed": served.url + "/feeds/po.html",
         "nothing": served.url + "/nope",
         "error": link[:-1],
-        "before": link,
         "preferences": preferences_link(served.world),
         "my data": my_data_link(served.world),
         "erase": my_data_link(served.world) + "/erase",
+        "before": link,
     }.items():
         page.goto(url)
         look(page, name=name)
