@@ -68,7 +68,7 @@ def form(do: str, wish: dict[str, object]) -> Form:
     return Form(urlencode(fields, errors="replace").encode())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, min_size=1, max_size=4))
 def test_any_choices_leave_the_store_consistent_and_come_back_as_they_were_typed(place, steps):
     world, token = place
