@@ -3,6 +3,8 @@
 /                        the feeds of this site
 /feeds/<slug>.<format>   published files; a former slug leads to the present one
 /unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
+/subscribe, /subscribe/<slug>   GET shows a form, POST stores one row (web/join.py)
+/confirm/<token>         GET shows what was asked for, POST subscribes
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
 /metrics                 for Prometheus, to this machine alone
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import anyio
 from anyio import CapacityLimiter
@@ -23,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
+from pipeline.web import join
 from pipeline.web.desk import Desk
 from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
 
@@ -49,6 +53,9 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
             Route("/metrics", reading(desk.metrics), methods=_PUBLIC),
             Route("/read/{token:path}", reading(desk.read), methods=_PUBLIC),
             Route("/unsubscribe/{token:path}", form(desk.ask, desk.leave), methods=_FORM),
+            Route("/subscribe", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
+            Route("/subscribe/{slug}", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
+            Route("/confirm/{token:path}", form(partial(join.look, desk), partial(join.confirm, desk)), methods=_FORM),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.jobs.history import Change, RemadeDelivery, ReplayPlan, decide, fold
 from pipeline.models import DeliveryStatus
-from pipeline.store.record import Became, Began, Cancelled, EditionOpened, Fact, Left, Line, Numbered, Queued, Suppressed
+from pipeline.store.record import PERSON, Became, Began, Cancelled, EditionOpened, Fact, Left, Line, Numbered, Queued, Suppressed
 
 ANN, BOB, CAS = 1, 2, 3
 
@@ -75,7 +75,7 @@ def test_people_whom_the_store_does_not_know_are_counted_and_those_who_left_stay
     )
     assert made.strangers == 1
     assert made.people == (Left(ANN, "complained", "hash of ann"), Began(BOB, 4))
-    assert made.suppressions == ("hash of cas", "hash of nine")
+    assert made.suppressions == (Suppressed("hash of cas"), Suppressed("hash of nine", PERSON))
 
 
 def test_an_edition_for_strangers_alone_moves_the_schedules_and_is_not_remade() -> None:
