@@ -51,6 +51,7 @@ class History:
     numbers: dict[str, list[Numbered]] = field(default_factory=dict)
     people: dict[int, Left | Began] = field(default_factory=dict)
     suppressions: dict[str, str] = field(default_factory=dict)
+    lifted: set[str] = field(default_factory=set)
     unreadable: int = 0
 
 
@@ -81,6 +82,7 @@ def _take(told: History, fact: Fact) -> None:
             told.people[fact.subscription] = fact
         case Suppressed():
             told.suppressions[fact.address_hash] = fact.by
+            told.lifted.discard(fact.address_hash)
         case Lifted():
             _lift(told, fact.address_hash)
         case Mark():
@@ -90,6 +92,7 @@ def _take(told: History, fact: Fact) -> None:
 def _lift(told: History, address_hash: str) -> None:
     """Whoever subscribed again is not taken for one who left before, under whatever subscription that was."""
     told.suppressions.pop(address_hash, None)
+    told.lifted.add(address_hash)
     for identity, one in told.people.items():
         if isinstance(one, Left) and one.address_hash == address_hash:
             told.people[identity] = replace(one, address_hash="")

@@ -153,6 +153,7 @@ def _write(tx: Tx, site: Site, told: History, now: datetime) -> Replayed:
     # Somebody unknown who left one feed still wants the others that this store knows.
     here = {site.links.address_hash(address) for address in rows.active_addresses(tx)} - told.suppressions.keys()
     rows.suppress(tx, [one for one in plan.suppressions if one.address_hash not in here], now)
+    rows.lift(tx, told.lifted)
     _move_schedules(tx, plan.served)
     return Replayed(
         "",

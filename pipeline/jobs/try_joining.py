@@ -23,7 +23,7 @@ def check(settings: Settings, texts: Texts, now: datetime) -> None:
         pages: list[Standing] = [*_standings(feed)]
         for found in pages:
             texts.render("confirm.html.j2", feed.language, site=settings.site, found=found, nothing=True)
-        texts.render("subscribed.html.j2", feed.language, site=settings.site)
+        texts.render("subscribed.html.j2", feed.language, site=settings.site, confirm=True)
         texts.render("embed.html.j2", feed.language, site=settings.site, feed=feed.title, slug=feed.slug, action=settings.site.url)
 
 

@@ -158,8 +158,8 @@ def prune(tx: Tx, before: datetime) -> None:
 
 
 def forget(tx: Tx, kinds: Sequence[str], before: datetime) -> None:
-    """Empty what was said to whom in mails of these kinds that are at their end and were asked for before that moment."""
-    ended = and_(NoticeRow.kind.in_(kinds), NoticeRow.status.not_in(OPEN_DELIVERIES), NoticeRow.created_at < before)
+    """Empty what was said to whom in mails of these kinds that are at their end and were asked for until that moment."""
+    ended = and_(NoticeRow.kind.in_(kinds), NoticeRow.status.not_in(OPEN_DELIVERIES), NoticeRow.created_at <= before)
     values = {"recipient": "", "message": b"", "reply": ""}
     tx.execute(update(NoticeRow).where(ended, NoticeRow.recipient != "").values(values))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, update
 
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, SubscriptionStatus
 from pipeline.store import runs, upsert
@@ -306,6 +306,12 @@ def suppress(tx: Tx, suppressions: Sequence[Suppressed], now: datetime) -> None:
     ]
     for part in _parts(rows):
         upsert.ignore(tx, SuppressionRow, part)
+
+
+def lift(tx: Tx, hashes: Iterable[str]) -> None:
+    """Addresses whose people have subscribed again since."""
+    for part in _parts(hashes):
+        tx.execute(delete(SuppressionRow).where(SuppressionRow.address_hash.in_(part)))
 
 
 def active_addresses(tx: Tx) -> Iterator[str]:

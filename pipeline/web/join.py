@@ -93,7 +93,7 @@ def act(desk: Desk, request: Request, body: bytes) -> Response:
     asked = signups.ask(site, _wish(desk, site, place, typed, address, request), now)
     if asked is not Asked.STORED:
         return desk.pages.message(site, "flood", 429, _RETRY)
-    return desk.pages.page(site, "subscribed.html.j2", place.language, headers=PRIVATE)
+    return desk.pages.page(site, "subscribed.html.j2", place.language, headers=PRIVATE, confirm=site.settings.subscribe.confirm)
 
 
 def _place(site: Site, request: Request) -> _Place | None:
