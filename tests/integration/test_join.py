@@ -429,6 +429,7 @@ def test_a_welcome_mail_shows_the_latest_items_and_the_first_digest_goes_on_from
     door.world.reopen()
     door.joined("bob@example.org")
     assert all("Welkom" not in str(mail["Subject"]) for mail in door.world.mails)
+    door.now += timedelta(minutes=1)
     door.tick()
     welcome = door.world.mails[-1]
     assert welcome["Subject"] == "Welkom bij “Samen Opleiden: nieuws”"
