@@ -1,4 +1,4 @@
-"""``gazet subscribers``: add, import, export, list, unsubscribe, erase."""
+"""``gazet subscribers``: add, import, export, list, unsubscribe, erase, form."""
 
 from __future__ import annotations
 
@@ -265,6 +265,26 @@ def _show_erased(address: str, done: Erased) -> None:
         say(f"  {backup} is a backup from before: it may hold the address until it is deleted")
     if done.anything:
         say("  backups and exports that lie elsewhere cannot be reached from here: delete those that hold this person")
+
+
+@app.command()
+def form(
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
+    site: SiteOption = None,
+) -> None:
+    """Print an HTML form for other websites, with which people subscribe to a feed. Without script, and without third parties.
+
+    Example: `gazet subscribers form samen-opleiden > form.html`
+    """
+    opened = open_site(site)
+    about = opened.feed(feed)
+    if about not in opened.settings.open_feeds():
+        raise UsageError(
+            f"Feed {about.slug} is not open to sign-ups.", fix="open = true under [subscribe], and under its [digest]."
+        )
+    action = f"{opened.settings.site.url}/subscribe/{about.slug}"
+    values = {"site": opened.settings.site, "feed": about.title, "slug": about.slug, "action": action}
+    say(opened.texts.render("embed.html.j2", about.language, **values).strip())
 
 
 def _leave(site: Site, subject: str, now: datetime) -> None:

@@ -85,6 +85,7 @@ def screen(found: Status, judged: Judgement, paper: Paper, *, everything: bool =
     ]
     headline, colour = _headline(found, judged)
     needs, resting, _, sending, coming, last, sources, _ = parts
+    parts.insert(4, _signups(found, paper))
     if paper.height is not None:
         order = [(last, 3), (coming, 8), (sources, 1), (last, 1), (coming, 3), (sending, 1), (resting, 1), (needs, 2)]
         _fit(parts, order, paper.height - 2)  # the first line and the next prompt
@@ -198,6 +199,13 @@ def _coming(feed: FeedReport, paper: Paper) -> str:
 
 def _people(number: int) -> str:
     return "1 person" if number == 1 else f"{number} people"
+
+
+def _signups(found: Status, paper: Paper) -> _Part:
+    """Who asked to subscribe and is not subscribed yet."""
+    said = [f"{found.signups.told} waiting to be confirmed"] if found.signups.told else []
+    said += [f"{found.signups.asked} not answered yet"] if found.signups.asked else []
+    return _Part("sign-ups", [paper.wrapped(", ".join(said))] if said else [])
 
 
 def _last(found: Status, paper: Paper) -> _Part:

@@ -15,7 +15,9 @@ WEB = "web"
 CONFIRM = "confirm"
 PREFERENCES = "preferences"
 MY_DATA = "my-data"
-_PURPOSES = (UNSUBSCRIBE, WEB, CONFIRM, PREFERENCES, MY_DATA)
+FORM = "form"
+"""A form that was shown; the identity is when, in seconds since 1970."""
+_PURPOSES = (UNSUBSCRIBE, WEB, CONFIRM, PREFERENCES, MY_DATA, FORM)
 
 _AHEAD = timedelta(minutes=5)
 """By so much the clock of another process may be ahead."""
@@ -97,6 +99,10 @@ class Links:
         """Tells the site whose store is there from any other without telling its secret, and from a copy. 22 characters."""
         digest = hmac.new(self._secret, b"gazet.site\0" + place.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest)[:22].decode()
+
+    def mailbox_hash(self, mailbox: str) -> str:
+        """A keyed hash of a mailbox (``jobs.signups.mailbox``): how often it was written to, without keeping what it is."""
+        return hmac.new(self._secret, b"gazet.mailbox\0" + mailbox.encode(), hashlib.sha256).hexdigest()
 
     def address_hash(self, address: str) -> str:
         """The keyed hash under which an address is kept on the suppression list."""

@@ -39,7 +39,10 @@ _NAMES = ("address", "unsubscribe_url", "preferences_url")
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail to one person that is no digest: ``sender`` may have a display name, ``text`` has any line ends."""
+    """A mail to one person that is no digest: ``sender`` may have a display name, ``text`` has any line ends.
+
+    ``unsubscribe``: web address and mailto of a subscription that it belongs to.
+    """
 
     sender: str
     recipient: str
@@ -48,6 +51,7 @@ class Letter:
     at: datetime
     message_id: str
     language: str
+    unsubscribe: tuple[str, str] = ("", "")
 
 
 def slot(name: str) -> str:
@@ -89,6 +93,7 @@ def letter(mail: Letter) -> bytes:
         "MIME-Version: 1.0",
         "Auto-Submitted: auto-generated",
         f"Content-Language: {_token(mail.language)}",
+        *_leaving(mail.unsubscribe),
     )
     head = "\r\n".join((*lines, "")).encode("utf-8", "ignore")
     return head + _part("plain", "text", clean(mail.text)) + b"\r\n"
@@ -242,8 +247,18 @@ def _encoded_words(header: str, text: str) -> str:
 
 
 def _list_unsubscribe(personal: Personal) -> str:
+    return _where_to_leave((personal.unsubscribe_url, personal.unsubscribe_mailto))
+
+
+def _leaving(unsubscribe: tuple[str, str]) -> list[str]:
+    if not unsubscribe[0]:
+        return []
+    return [f"List-Unsubscribe: {_where_to_leave(unsubscribe)}", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
+
+
+def _where_to_leave(unsubscribe: tuple[str, str]) -> str:
     """The https address first, then the mailto one (RFC 2369 §3.2, RFC 8058 §3.1)."""
-    addresses = [_uri(found) for found in (personal.unsubscribe_url, personal.unsubscribe_mailto) if found]
+    addresses = [_uri(found) for found in unsubscribe if found]
     return ",\r\n ".join(f"<{found}>" for found in addresses)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from datetime import timedelta
@@ -54,6 +55,22 @@ def _at_most(limit: timedelta, text: str) -> Any:
         return value
 
     return check
+
+
+def _at_least(limit: timedelta, text: str) -> Any:
+    def check(value: timedelta) -> timedelta:
+        if value < limit:
+            raise ValueError(f"is less than {text}")
+        return value
+
+    return check
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value.strip()))
+    except ValueError:
+        raise ValueError(f'"{value}" is not a network or an address such as "10.0.0.0/8" or "127.0.0.1"') from None
 
 
 def _rate(value: object) -> float:
@@ -221,6 +238,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 RelayTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=10), "10m"))]
 PollInterval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(days=7), "7d"))]
 ReadTimeout = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_at_most(timedelta(minutes=5), "5m"))]
+SignupExpiry = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_at_least(timedelta(hours=1), "1h")),
+    AfterValidator(_at_most(timedelta(days=30), "30d")),
+]
+Network = Annotated[str, AfterValidator(_network)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_wanted)]
 Topic = Annotated[str, AfterValidator(_plain), Field(max_length=80), AfterValidator(_topic)]
 Rate = Annotated[float, BeforeValidator(_rate)]

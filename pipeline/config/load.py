@@ -26,6 +26,7 @@ from pipeline.config.sections import (
     SiteSettings,
     SourceSettings,
     StoreSettings,
+    SubscribeSettings,
     WebSettings,
 )
 from pipeline.config.watch import Fingerprint, fingerprint
@@ -94,6 +95,7 @@ class _SiteFile(BaseSettings):
     collect: CollectSettings = CollectSettings()
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
+    subscribe: SubscribeSettings = SubscribeSettings()
     defaults: _Defaults = _Defaults()
 
     @model_validator(mode="before")

@@ -20,6 +20,7 @@ from pipeline.config.fields import (
     Languages,
     Listen,
     Mailbox,
+    Network,
     OptionalAddress,
     OptionalHttpUrl,
     OptionalLanguage,
@@ -33,6 +34,7 @@ from pipeline.config.fields import (
     ReadTimeout,
     RelayTimeout,
     SecretUrl,
+    SignupExpiry,
     Slug,
     StoreUrl,
     Title,
@@ -127,9 +129,10 @@ class CollectSettings(Section):
 
 
 class WebSettings(Section):
-    """Where the web server listens: HOST:PORT; port 0 takes a free one."""
+    """Where the web server listens: HOST:PORT; port 0 takes a free one. ``proxies``: whose X-Forwarded-For is believed."""
 
     listen: Listen = "127.0.0.1:8080"
+    proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -144,6 +147,21 @@ class AlertSettings(Section):
     mail: OptionalAddress = ""
     ping: SecretUrl = Field(default="", repr=False)
     ping_file: Plain = ""
+
+
+class SubscribeSettings(Section):
+    """How strangers may subscribe, and what keeps the form from being used against somebody.
+
+    ``expire``: how long a sign-up waits to be confirmed. ``per_address``: mails to one address in 30 days. ``per_network`` and
+    ``per_hour``: sign-ups an hour from one network, and in total.
+    """
+
+    open: StrictBool = True
+    confirm: StrictBool = True
+    expire: SignupExpiry = timedelta(days=3)
+    per_address: Annotated[StrictInt, Field(ge=1, le=100)] = 3
+    per_network: Annotated[StrictInt, Field(ge=1, le=100_000)] = 20
+    per_hour: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 500
 
 
 class PageSettings(Section):
@@ -222,7 +240,8 @@ class PublishSettings(Section):
 class DigestSettings(Section):
     """The e-mail digest of one feed and the default rhythm of new subscriptions.
 
-    ``editor`` hears of an edition ``eve`` before it opens.
+    ``editor`` hears of an edition ``eve`` before it opens. ``open``: strangers may subscribe. ``welcome``: whoever joins gets
+    the latest items at once.
     """
 
     sender: Mailbox = Field(default="", alias="from")
@@ -240,6 +259,8 @@ class DigestSettings(Section):
     uncertain: Literal["resend", "hold"] = "resend"
     editor: OptionalAddress = ""
     eve: Duration = timedelta(hours=16)
+    open: StrictBool = True
+    welcome: StrictBool = False
 
     @model_validator(mode="after")
     def _fits(self) -> DigestSettings:
@@ -305,6 +326,7 @@ class Settings(Section):
     collect: CollectSettings
     web: WebSettings
     alerts: AlertSettings
+    subscribe: SubscribeSettings = SubscribeSettings()
     feeds: dict[str, FeedSettings]
     files: Fingerprint = Field(default=(), repr=False)
 
@@ -327,6 +349,11 @@ class Settings(Section):
     def without_effect(self) -> list[str]:
         """Settings that are read and checked, but that this version does nothing with."""
         return [f"every [[relay]] but the first ({self.relay[0].name})"] if len(self.relay) > 1 else []
+
+    def open_feeds(self) -> list[FeedSettings]:
+        """The feeds that strangers may subscribe to, by title."""
+        listed = [feed for feed in self.feeds.values() if self.subscribe.open and feed.digest.open]
+        return sorted(listed, key=lambda feed: feed.title.casefold())
 
     def zone_of(self, source: SourceSettings) -> str:
         """The zone in which a source's dates without one are read."""

@@ -22,7 +22,7 @@ from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
 from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
-from pipeline.jobs import due, lines, trust
+from pipeline.jobs import due, lines, signups, trust
 from pipeline.jobs.alerts import post_alert
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
@@ -272,7 +272,8 @@ class LocalEngine:
         self._guard("trust", problems, lambda: trust.watch(self.site))
 
     def _notify(self, problems: list[str], *, judge: bool = True) -> None:
-        """Post the mails that are due to people who run this, and send them; nothing about them stops a digest."""
+        """Post the mails that are due to people who run this or signed up, and send them; nothing about them stops a digest."""
+        self._guard("signups", problems, lambda: signups.answer(self.site, self.clock()))
         told = self._guard("notices", problems, lambda: self._tell(judge=judge))
         self._say(lines.told(told) if told else "")
 

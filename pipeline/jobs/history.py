@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pipeline.models import DeliveryStatus
+from pipeline.models import DeliveryStatus, SubscriptionStatus
 from pipeline.store.record import (
+    PERSON,
     Became,
     Began,
     Cancelled,
@@ -17,6 +18,7 @@ from pipeline.store.record import (
     Erased,
     Fact,
     Left,
+    Lifted,
     Line,
     Mark,
     Numbered,
@@ -49,7 +51,8 @@ class History:
     cancelled: set[int] = field(default_factory=set)
     numbers: dict[str, list[Numbered]] = field(default_factory=dict)
     people: dict[int, Left | Began] = field(default_factory=dict)
-    suppressions: set[str] = field(default_factory=set)
+    suppressions: dict[str, str] = field(default_factory=dict)
+    lifted: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
     unreadable: int = 0
 
@@ -80,11 +83,24 @@ def _take(told: History, fact: Fact) -> None:
         case Left() | Began():
             told.people[fact.subscription] = fact
         case Suppressed():
-            told.suppressions.add(fact.address_hash)
+            told.suppressions[fact.address_hash] = fact.by
+            told.lifted.discard(fact.address_hash)
+        case Lifted():
+            _lift(told, fact.address_hash)
+            told.erased.discard(fact.address_hash)
         case Erased():
             told.erased.add(fact.address_hash)
         case Mark():
             pass
+
+
+def _lift(told: History, address_hash: str) -> None:
+    """Whoever subscribed again is not taken for one who left before, under whatever subscription that was."""
+    told.suppressions.pop(address_hash, None)
+    told.lifted.add(address_hash)
+    for identity, one in told.people.items():
+        if isinstance(one, Left) and one.address_hash == address_hash:
+            told.people[identity] = replace(one, address_hash="")
 
 
 def _change(words: dict[int, Word], fact: Became) -> None:
@@ -134,7 +150,7 @@ class ReplayPlan:
     served: tuple[EditionOpened, ...]
     numbers: tuple[Numbered, ...]
     people: tuple[Left | Began, ...]
-    suppressions: tuple[str, ...]
+    suppressions: tuple[Suppressed, ...]
     strangers: int
 
 
@@ -156,7 +172,8 @@ def decide(told: History, editions: set[int], subscriptions: set[int], slugs: Ma
         if known:
             remade.append(RemadeEdition(renamed, identity in told.cancelled, tuple(known)))
     numbers = [replace(one, feed=slugs.get(feed, feed)) for feed, listed in told.numbers.items() for one in _numbers(listed)]
-    left = {one.address_hash for one in told.people.values() if isinstance(one, Left) and one.subscription not in subscriptions}
+    strange = [one for one in told.people.values() if isinstance(one, Left) and one.subscription not in subscriptions]
+    left = {one.address_hash: PERSON if one.status == SubscriptionStatus.UNSUBSCRIBED else "" for one in strange}
     return ReplayPlan(
         editions=tuple(remade),
         changes=tuple(_changes(told, editions)),
@@ -164,7 +181,7 @@ def decide(told: History, editions: set[int], subscriptions: set[int], slugs: Ma
         served=tuple(served),
         numbers=tuple(numbers),
         people=tuple(one for one in told.people.values() if one.subscription in subscriptions),
-        suppressions=tuple(sorted((told.suppressions | left) - {""})),
+        suppressions=tuple(Suppressed(one, by) for one, by in sorted({**left, **told.suppressions}.items()) if one),
         strangers=strangers,
     )
 

@@ -18,14 +18,16 @@ from pipeline.compose.message import Letter
 from pipeline.deliver import retry
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay, Session, mask
+from pipeline.jobs import trust
 from pipeline.jobs.site import Site
 from pipeline.models import Blame, DeliveryStatus, OutgoingMessage, RelayAnswer, RetryDecision
-from pipeline.store import Tx, notices, runs
-from pipeline.store.notices import NewNotice, NoticeClaim
+from pipeline.store import Tx, notices, runs, signups, subscribers
+from pipeline.store.notices import NewNotice, NoticeClaim, NoticeRecord
 
 ALERT, EVE = "alert", "eve"
-MY_DATA = "my-data"
-_TO_SUBSCRIBERS = (MY_DATA,)
+CONFIRM, KNOWN, WELCOME, MY_DATA = "confirm", "known", "welcome", "my-data"
+PUBLIC = (CONFIRM, KNOWN, WELCOME, MY_DATA)
+"""Mails to subscribers and those who signed up. They wait, as digests do, until the relay may write to them (promise 12)."""
 _KEEP = timedelta(days=30)
 
 
@@ -50,6 +52,7 @@ def post(
     language: str,
     now: datetime,
     deadline_at: datetime,
+    unsubscribe: tuple[str, str] = ("", ""),
 ) -> None:
     """Queue a mail of plain text, its bytes frozen here; ``words`` are subject and text, ``sender`` may have a name.
 
@@ -57,7 +60,7 @@ def post(
     """
     subject, text = words
     identity = message.notice_id(dedupe_key, now, site.host)
-    data = message.letter(Letter(sender, recipient, subject, text, now, identity, language))
+    data = message.letter(Letter(sender, recipient, subject, text, now, identity, language, unsubscribe))
     notices.add(tx, NewNotice(kind, recipient, dedupe_key, parseaddr(sender)[1], data, now, deadline_at))
 
 
@@ -66,14 +69,22 @@ def tidy(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> No
     with site.store.write() as tx:
         notices.recover(tx, is_dead, now)
         for late in notices.expire(tx, now):
-            _not_told(tx, late.kind, late.created_at)
+            _not_told(tx, late)
         notices.prune(tx, now - _KEEP)
+        notices.forget(tx, PUBLIC, now - site.settings.subscribe.expire)
 
 
 def waiting(site: Site, relay: str, now: datetime) -> bool:
     """Whether a notice can go out now: one is due, and the relay is not to be left alone for a while."""
+    kept_back = _kept_back(site)
     with site.store.write() as tx:
-        return not _left_alone(tx, relay, now) and notices.any_due(tx, relay, now)
+        return not _left_alone(tx, relay, now) and notices.any_due(tx, relay, now, kept_back)
+
+
+def _kept_back(site: Site) -> tuple[str, ...]:
+    """The kinds that may not go out yet: to the public only what a relay may send that is trusted."""
+    untrusted = any(trust.missing(site, relay) is not None for relay in site.settings.relay[:1])
+    return PUBLIC if untrusted else ()
 
 
 def relay_answers(site: Site, relay: str, now: datetime) -> bool:
@@ -139,8 +150,11 @@ class _Sending:
 
     def send_next(self) -> bool:
         """Send one notice; whether another may follow."""
+        kept_back = _kept_back(self.site)
         with self.site.store.write() as tx:
-            claim = notices.claim(tx, relay=self.relay.name, lease=self.lease, now=self.clock(), without=self._tried)
+            claim = notices.claim(
+                tx, relay=self.relay.name, lease=self.lease, now=self.clock(), without=self._tried, kept_back=kept_back
+            )
         if claim is None:
             return False
         self._tried.append(claim.id)
@@ -157,7 +171,7 @@ class _Sending:
             if answer.accepted:
                 self._works(tx, claim)
             if decision.status is DeliveryStatus.FAILED:
-                _refused(tx, claim, decision.reason, now)
+                _refused(tx, claim, decision, now)
             if decision.blame is Blame.RELAY:
                 self._fault(tx, decision.reason)
         self.told.outcomes[decision.status] += 1
@@ -196,20 +210,36 @@ def _decide(claim: NoticeClaim, answer: RelayAnswer, now: datetime) -> RetryDeci
     return found
 
 
-def _refused(tx: Tx, claim: NoticeClaim, reason: str, now: datetime) -> None:
-    if claim.kind in _TO_SUBSCRIBERS:  # who may ask again: no setting is wrong
+def _refused(tx: Tx, claim: NoticeClaim, decision: RetryDecision, now: datetime) -> None:
+    """A stranger's address may be anything, so it is nobody's problem that it is refused, unless by a rule for all."""
+    _not_told(tx, claim)
+    reason = decision.reason
+    if claim.kind in PUBLIC:
+        if decision.blame is Blame.POLICY:
+            what = f"a {claim.kind} mail to somebody who signed up was refused: {reason}"
+            runs.problem(tx, _problem_key(claim), what, "Mend what the relay says; the person may sign up again.", now)
         return
-    _not_told(tx, claim.kind, claim.created_at)
     where = "mail under [alerts] in gazet.toml" if claim.kind == ALERT else "editor under [digest] in the feed's file"
     what = f"the {claim.kind} mail to {mask(claim.recipient)} was refused: {reason}"
     runs.problem(tx, _problem_key(claim), what, f"Correct {where}, or mend what the relay says.", now)
 
 
 def _problem_key(claim: NoticeClaim) -> str:
+    if claim.kind in PUBLIC:
+        return f"notice:{claim.kind}"
     return f"notice:{claim.kind}:{mask(claim.recipient)}"
 
 
-def _not_told(tx: Tx, kind: str, created_at: datetime) -> None:
-    """Nobody has read that alert: what it said is as new as before."""
-    if kind == ALERT:
-        runs.unmail(tx, created_at)
+def _not_told(tx: Tx, one: NoticeClaim | NoticeRecord) -> None:
+    """Nobody has read it: what an alert said is as new as before, what a welcome mail showed comes in the first digest."""
+    if one.kind == ALERT:
+        runs.unmail(tx, one.created_at)
+    if one.kind == WELCOME:
+        _put_back(tx, int(one.dedupe_key.partition(":")[2]))
+
+
+def _put_back(tx: Tx, signup_id: int) -> None:
+    """As for a delivery that expired: cursors that this mail has moved, and nothing later, go back (promise 4)."""
+    signup = signups.find(tx, signup_id)
+    for one in signups.made_of(signup) if signup is not None else ():
+        subscribers.settle(tx, one.subscription, one.to_seq, one.from_seq)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
@@ -230,6 +230,12 @@ def join(site: Site, tx: Tx, wish: WantedSubscription, now: datetime) -> str:
     return _Desk(site, tx, now).join(wish)
 
 
+def come(site: Site, tx: Tx, wishes: Sequence[WantedSubscription], now: datetime) -> list[tuple[int, bool]]:
+    """Subscribe one person who asked for it: of each wish the subscription, and whether it began now."""
+    desk = _Desk(site, tx, now)
+    return [desk.come(wish) for wish in wishes]
+
+
 class _Desk:
     """Where people join in one transaction: what many of them share is looked up once."""
 
@@ -264,7 +270,25 @@ class _Desk:
             changed = True
         return "changed" if changed else "unchanged"
 
-    def _subscribe(self, person: int, wish: WantedSubscription) -> None:
+    def come(self, wish: WantedSubscription) -> tuple[int, bool]:
+        """Subscribe by the person's own will, who may have left before: the subscription, and whether it began now.
+
+        Whoever is back does not get again what they had. Not for those who bounced or complained, whose will is not known.
+        """
+        person = subscribers.subscriber(self.tx, wish.address, wish.name, self.now)
+        existing = subscribers.subscription_of(self.tx, person, wish.feed)
+        if existing is None:
+            return self._subscribe(person, wish), True
+        identity, status = existing
+        if status not in (SubscriptionStatus.PENDING, SubscriptionStatus.UNSUBSCRIBED):
+            return identity, False
+        had = subscribers.settled(self.tx, identity) if status is SubscriptionStatus.UNSUBSCRIBED else 0
+        self._rearrange(identity, wish)
+        subscribers.activate(self.tx, identity, max(had, self._cursor(wish.feed)), self.now)
+        self._consent(identity, "joined", wish.consent)
+        return identity, True
+
+    def _subscribe(self, person: int, wish: WantedSubscription) -> int:
         identity = subscribers.subscribe(
             self.tx,
             subscriber_id=person,
@@ -283,6 +307,7 @@ class _Desk:
             self._consent(identity, "joined", wish.consent or f"imported as {wish.status}")
         if opt_out:
             self._consent(identity, "left", f"imported as {wish.status}")
+        return identity
 
     def _rearrange(self, identity: int, wish: WantedSubscription) -> bool:
         schedule, choice = self._schedule(wish), self._choice(wish.choice)

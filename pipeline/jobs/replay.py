@@ -20,7 +20,7 @@ from pipeline.jobs.open_edition import open_edition
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import SubscriptionStatus
-from pipeline.store import Tx, editions, feeds, personal, record, runs
+from pipeline.store import Tx, editions, feeds, personal, record, runs, signups
 from pipeline.store import replay as rows
 from pipeline.store.record import Began, EditionOpened
 from pipeline.store.replay import Outcome
@@ -129,6 +129,7 @@ def replay(site: Site, traces: Traces, now: datetime, *, process: str, since: da
         done = _write(tx, site, told, now)
         changed = rows.hold_sending(tx, now) if reaches else rows.hold_open(tx, now)
         found = replace(done, identity=identity, since=since, reaches=reaches, until=traces.until(), changed=done.changed + changed)
+        signups.silence_asked(tx)
         found = replace(found, notices=rows.drop_notices(tx, now), sources=0 if reaches else rows.hold_sources(tx))
         runs.finish(tx, runs.start(tx, RUN, process, now), now, {"id": identity})
         record.mark(tx, record.RESTORE, identity)
@@ -150,8 +151,9 @@ def _write(tx: Tx, site: Site, told: History, now: datetime) -> Replayed:
     numbers = _keep_numbers(tx, plan)
     left, began = _end_and_begin(tx, plan, now)
     # Somebody unknown who left one feed still wants the others that this store knows.
-    here = {site.links.address_hash(address) for address in rows.active_addresses(tx)} - told.suppressions
-    rows.suppress(tx, [one for one in plan.suppressions if one not in here], now)
+    here = {site.links.address_hash(address) for address in rows.active_addresses(tx)} - told.suppressions.keys()
+    rows.suppress(tx, [one for one in plan.suppressions if one.address_hash not in here], now)
+    rows.lift(tx, told.lifted)
     _move_schedules(tx, plan.served)
     if told.erased:  # a copy from before brought them back
         personal.scrub_hashed(tx, lambda address: site.links.address_hash(address) in told.erased)

@@ -14,16 +14,18 @@ from pipeline.jobs import operate, trust
 from pipeline.jobs.lines import count
 from pipeline.jobs.site import Site
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, sources, subscribers, suppressions
+from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, signups, sources, subscribers, suppressions
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
+from pipeline.store.signups import Waiting
 from pipeline.store.sources import SourceRecord
 from pipeline.store.subscribers import SubscriptionRecord
 
 _LATEST = 5
 _ERASED = "(erased)"
 _LATE = timedelta(hours=1)
+_NONE = Waiting()
 _STILL_OPEN = (EditionStatus.SENDING, EditionStatus.PAUSED)
 _ENDED_WELL_OR_OPEN = (DeliveryStatus.ACCEPTED, DeliveryStatus.UNCERTAIN, *OPEN_DELIVERIES)
 
@@ -92,6 +94,7 @@ class Status:
     next_attempt_at: datetime | None
     problems: tuple[ProblemRecord, ...]
     orphans: tuple[str, ...]
+    signups: Waiting = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ def status(site: Site, is_running: Callable[[str], bool | None] = lambda _: None
             problems=tuple(runs.problems(tx)),
             not_begun=tuple(sorted(site.settings.feeds.keys() - set(known_feeds(site, tx)))),
             orphans=tuple(feeds.orphans(tx, site.settings.feeds)),
+            signups=signups.waiting(tx),
         )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pipeline.config import OUTBOX
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
-from pipeline.store import Tx, deliveries, editions, merges, record, runs, snoozing
+from pipeline.store import Tx, deliveries, editions, merges, record, runs, signups, snoozing
 from pipeline.store.editions import EditionRecord
 
 _KEEP_RUNS = timedelta(days=7)
@@ -58,6 +58,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
         _forget(tx, now - _KEEP_SAYING, mailing=bool(site.settings.alerts.mail))
         _forget_what_left_the_settings(site, tx)
         runs.prune(tx, now - _KEEP_RUNS)
+        signups.forget(tx, now)
         merges.forget_bands(tx, now - merges.WITHIN - timedelta(days=1))
     record.prune(site.settings.path(record.FOLDER))
     return Swept(recovered, expired, cancelled)

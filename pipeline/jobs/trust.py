@@ -24,7 +24,7 @@ from pipeline.errors import FetchError, SendRefusedError
 from pipeline.http import Fetched, Fetcher
 from pipeline.jobs import lasting
 from pipeline.jobs.site import Site, host_of
-from pipeline.store import Tx, relays, runs, subscribers
+from pipeline.store import Tx, relays, runs, signups, subscribers
 
 ASK_AGAIN = timedelta(minutes=5)
 _A_DAY = timedelta(days=1)
@@ -114,7 +114,7 @@ def watch(site: Site, now: datetime | None = None) -> None:
     key = _problem_of(relay)
     with site.store.read() as tx:
         told = next((f"{one.what} {one.fix}" for one in runs.problems(tx) if one.key == key), "")
-        needed = subscribers.any_active(tx) or bool(told)
+        needed = subscribers.any_active(tx) or signups.any_open(tx) or bool(told)
     if needed and told != (str(refused) if refused else ""):
         with site.store.write() as tx:
             _keep(tx, relay, refused, now)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pipeline.compose import digest, notice
 from pipeline.compose.notice import AlertDocument, EveDocument, EveItem, Need
 from pipeline.config import Settings
+from pipeline.jobs import try_joining
 from pipeline.jobs.open_edition import document_for
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.try_own_pages import check_own_pages
@@ -20,6 +21,7 @@ def check_templates(settings: Settings, texts: Texts, now: datetime) -> None:
     shown = [_sample(number, now) for number in (2, 1)]
     selection, web_url = Selection(tuple(shown), more=1), f"{settings.site.url}/read/sample"
     _check_notices(settings, texts, now)
+    try_joining.check(settings, texts, now)
     for feed in settings.feeds.values():
         mail = document_for(settings, feed, Choice(), selection, web_url=web_url, due_at=now, opened_at=now)
         digest.render(mail, texts)
@@ -29,8 +31,8 @@ def check_templates(settings: Settings, texts: Texts, now: datetime) -> None:
     check_own_pages(settings, texts, now)
     urls = dict.fromkeys(("rss", "atom", "json", "html"), web_url)
     listed = [{"title": "Title", "description": "Text", "language": "en", "urls": urls}]
-    texts.render("index.html.j2", settings.site.language, site=settings.site, feeds=listed)
-    for kind in ("token", "past", "nothing", "method", "large", "busy", "failed", "nobody", "stale"):
+    texts.render("index.html.j2", settings.site.language, site=settings.site, feeds=listed, subscribe=web_url)
+    for kind in ("token", "past", "nothing", "method", "large", "busy", "failed", "nobody", "stale", "closed", "flood"):
         texts.render("message.html.j2", settings.site.language, site=settings.site, kind=kind)
 
 

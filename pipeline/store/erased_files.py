@@ -99,7 +99,7 @@ def erase_in_copy(path: Path, address: str, address_hash: str, now: datetime) ->
         with copy.write() as tx:
             found = personal.scrub(tx, subscribers.fold(address))
             if found:
-                subscribers.suppress(tx, address_hash, personal.ERASED, now)
+                subscribers.suppress(tx, address_hash, subscribers.ERASED, now)
         if found or holds(path, needles):
             _run(copy, "VACUUM")
         _run(copy, "PRAGMA journal_mode=DELETE")

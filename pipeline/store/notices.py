@@ -85,12 +85,16 @@ def asked_since(tx: Tx, key_prefix: str, since: datetime) -> bool:
     return tx.execute(select(NoticeRow.id).where(begins, NoticeRow.created_at > since).limit(1)).first() is not None
 
 
-def claim(tx: Tx, *, relay: str, lease: str, now: datetime, without: Sequence[int] = ()) -> NoticeClaim | None:
+def claim(
+    tx: Tx, *, relay: str, lease: str, now: datetime, without: Sequence[int] = (), kept_back: Sequence[str] = ()
+) -> NoticeClaim | None:
     """Take the next notice to send at ``now``, oldest first; None when there is none, or while site or relay rest by hand.
+
+    Kinds that are ``kept_back`` wait.
 
     A relay that was paused because it refused subscribers' mail still takes notices: one of them tells of that.
     """
-    ready = and_(_due(now), *_nothing_rests(relay), NoticeRow.id.not_in(without))
+    ready = and_(_due(now), *_nothing_rests(relay), NoticeRow.id.not_in(without), NoticeRow.kind.not_in(kept_back))
     first = select(NoticeRow.id).where(ready).order_by(NoticeRow.id).limit(1).with_for_update(skip_locked=True)
     values = {"status": DeliveryStatus.SENDING, "relay": relay, "lease": lease, "changed_at": now}
     values["lease_until"] = datetime.now(UTC) + LEASE if tx.dialect.name == "sqlite" else func.now() + LEASE
@@ -100,9 +104,12 @@ def claim(tx: Tx, *, relay: str, lease: str, now: datetime, without: Sequence[in
     return NoticeClaim(**{**row._mapping, "message": bytes(row.message)}) if row else None
 
 
-def any_due(tx: Tx, relay: str, now: datetime) -> bool:
+def any_due(tx: Tx, relay: str, now: datetime, kept_back: Sequence[str] = ()) -> bool:
     """Whether ``claim`` would find one, so that a relay is not called for nothing."""
-    return tx.execute(select(NoticeRow.id).where(_due(now), *_nothing_rests(relay)).limit(1)).first() is not None
+    return (
+        tx.execute(select(NoticeRow.id).where(_due(now), *_nothing_rests(relay), NoticeRow.kind.not_in(kept_back)).limit(1)).first()
+        is not None
+    )
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
@@ -154,6 +161,13 @@ def prune(tx: Tx, before: datetime) -> None:
     latest = select(func.max(NoticeRow.id)).scalar_subquery()
     ended = and_(NoticeRow.status.not_in(OPEN_DELIVERIES), NoticeRow.created_at < before, NoticeRow.id < latest)
     tx.execute(delete(NoticeRow).where(ended))
+
+
+def forget(tx: Tx, kinds: Sequence[str], before: datetime) -> None:
+    """Empty what was said to whom in mails of these kinds that are at their end and were asked for until that moment."""
+    ended = and_(NoticeRow.kind.in_(kinds), NoticeRow.status.not_in(OPEN_DELIVERIES), NoticeRow.created_at <= before)
+    values = {"recipient": "", "message": b"", "reply": ""}
+    tx.execute(update(NoticeRow).where(ended, NoticeRow.recipient != "").values(values))
 
 
 def last(tx: Tx, kind: str) -> NoticeRecord | None:

@@ -20,9 +20,8 @@ from pipeline.store import deliveries, subscribers, suppressions
 from pipeline.store.database import Tx
 from pipeline.store.record import Erased, note
 from pipeline.store.schema import ConsentRow, DeliveryRow, EditionRow, NoticeRow, SignupRow, SubscriptionRow
-from pipeline.store.subscribers import OPTED_OUT, Person, fold
+from pipeline.store.subscribers import ERASED, OPTED_OUT, Person, fold
 
-ERASED = "erased"
 _BATCH = 500
 
 

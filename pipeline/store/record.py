@@ -29,6 +29,7 @@ FOLDER = "var/record"
 BACKUP = "backup"
 RESTORE = "restore"
 UPGRADE = "upgrade"
+PERSON = "person"
 _NOTES = "gazet_notes"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VOID = b'{"void":'
@@ -111,9 +112,18 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """An address that is never written to again."""
+    """An address that is never written to again; ``by`` is ``PERSON`` where its person wished so, and may change their mind."""
 
     kind: ClassVar[str] = "suppressed"
+    address_hash: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """The person behind an address that was written to no more has subscribed again."""
+
+    kind: ClassVar[str] = "lifted"
     address_hash: str
 
 
@@ -134,10 +144,10 @@ class Mark:
     identity: str
 
 
-Fact = EditionOpened | Queued | Became | Cancelled | Numbered | Left | Began | Suppressed | Erased | Mark
+Fact = EditionOpened | Queued | Became | Cancelled | Numbered | Left | Began | Suppressed | Lifted | Erased | Mark
 _FACTS: dict[str, tuple[type[Fact], list[type]]] = {
     one.kind: (one, [{"int": int, "str": str}[str(field.type)] for field in fields(one)])
-    for one in (EditionOpened, Queued, Became, Cancelled, Numbered, Left, Began, Suppressed, Erased, Mark)
+    for one in (EditionOpened, Queued, Became, Cancelled, Numbered, Left, Began, Suppressed, Lifted, Erased, Mark)
 }
 
 
@@ -323,6 +333,8 @@ def _parse(text: bytes) -> Line:
 def _fact(kind: str, *values: Any) -> Fact:
     """Raises ValueError, KeyError or TypeError for what is none."""
     made, types = _FACTS[kind]
+    if made is Suppressed:
+        types = types[: max(len(values), 1)]  # an earlier version did not say by whom
     if [type(value) for value in values] != types or any(type(value) is int and not 0 <= value < 2**63 for value in values):
         raise ValueError(f"this is no {kind}")
     fact = made(*values)

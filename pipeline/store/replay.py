@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, update
 
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, SubscriptionStatus
 from pipeline.store import runs, upsert
 from pipeline.store.database import Tx
-from pipeline.store.record import Became, note
+from pipeline.store.record import PERSON, Became, Suppressed, note
 from pipeline.store.schema import (
     ConsentRow,
     DeliveryRow,
@@ -32,6 +32,7 @@ from pipeline.store.schema import (
     VariantRow,
     new_id,
 )
+from pipeline.store.subscribers import LEFT
 
 REMADE = "remade"
 """The ``content_key`` of a variant whose bytes are gone: it stands for them so that its deliveries have one."""
@@ -296,11 +297,21 @@ def begin_subscription(tx: Tx, subscription_id: int, settled_seq: int, now: date
     return True
 
 
-def suppress(tx: Tx, hashes: Sequence[str], now: datetime) -> None:
-    """Addresses that are never written to again."""
-    rows = [{"address_hash": one, "reason": "as the record says", "created_at": now} for one in hashes]
+def suppress(tx: Tx, suppressions: Sequence[Suppressed], now: datetime) -> None:
+    """Addresses that are never written to again, or not until their person subscribes again."""
+    reasons = [LEFT if one.by == PERSON else "as the record says" for one in suppressions]
+    rows = [
+        {"address_hash": one.address_hash, "reason": reason, "created_at": now}
+        for one, reason in zip(suppressions, reasons, strict=True)
+    ]
     for part in _parts(rows):
         upsert.ignore(tx, SuppressionRow, part)
+
+
+def lift(tx: Tx, hashes: Iterable[str]) -> None:
+    """Addresses whose people have subscribed again since."""
+    for part in _parts(hashes):
+        tx.execute(delete(SuppressionRow).where(SuppressionRow.address_hash.in_(part)))
 
 
 def active_addresses(tx: Tx) -> Iterator[str]:

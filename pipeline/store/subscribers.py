@@ -9,13 +9,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Label, and_, delete, func, insert, or_, select, update
 from sqlalchemy.sql import Executable
 
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.store import upsert
 from pipeline.store.database import Tx
-from pipeline.store.record import Began, Left, Suppressed, note
+from pipeline.store.record import PERSON, Began, Left, Lifted, Suppressed, note
 from pipeline.store.record import address_hash as hash_of
 from pipeline.store.schema import (
     ChoiceRow,
@@ -27,6 +27,10 @@ from pipeline.store.schema import (
     new_id,
 )
 
+ERASED = "erased"
+LEFT = "left, as the record says"
+BY_PERSON = (ERASED, LEFT)
+"""Reasons for a suppression that its person can lift, by subscribing again and confirming it."""
 OPTED_OUT = (SubscriptionStatus.UNSUBSCRIBED, SubscriptionStatus.BOUNCED, SubscriptionStatus.COMPLAINED)
 
 _RECORD = (
@@ -169,12 +173,42 @@ def add_consent(tx: Tx, subscription_id: int, action: str, evidence: str, now: d
 def suppress(tx: Tx, address_hash: str, reason: str, now: datetime) -> None:
     """Never write to this address again, whatever is imported later."""
     upsert.ignore(tx, SuppressionRow, [{"address_hash": address_hash, "reason": reason, "created_at": now}])
-    note(tx, Suppressed(address_hash))
+    note(tx, Suppressed(address_hash, PERSON if reason in BY_PERSON else ""))
 
 
 def suppressed(tx: Tx, address_hash: str) -> bool:
     """Whether the address is on the suppression list."""
-    return tx.execute(select(SuppressionRow.address_hash).where(SuppressionRow.address_hash == address_hash)).first() is not None
+    return suppression(tx, address_hash) is not None
+
+
+def suppression(tx: Tx, address_hash: str) -> str | None:
+    """Why the address is on the suppression list; None where it is not."""
+    return tx.execute(select(SuppressionRow.reason).where(SuppressionRow.address_hash == address_hash)).scalar()
+
+
+def lift(tx: Tx, address_hash: str) -> None:
+    """The address may be written to again; a store that is restored must know that, too."""
+    tx.execute(delete(SuppressionRow).where(SuppressionRow.address_hash == address_hash))
+    note(tx, Lifted(address_hash))
+
+
+def statuses(tx: Tx, address: str) -> dict[str, tuple[int, SubscriptionStatus]]:
+    """The subscriptions of an address by feed: id and status."""
+    query = select(SubscriptionRow.feed, SubscriptionRow.id, SubscriptionRow.status)
+    query = query.join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
+    rows = tx.execute(query.where(SubscriberRow.folded == fold(address)))
+    return {feed: (identity, SubscriptionStatus(status)) for feed, identity, status in rows}
+
+
+def settled(tx: Tx, subscription_id: int) -> int:
+    """The cursor of a subscription."""
+    return int(tx.execute(select(SubscriptionRow.settled_seq).where(SubscriptionRow.id == subscription_id)).scalar_one())
+
+
+def settle(tx: Tx, subscription_id: int, seq: int, to_seq: int) -> bool:
+    """Move the cursor from ``seq`` to ``to_seq``, in either direction, unless something else has moved it; whether it did."""
+    mine = and_(SubscriptionRow.id == subscription_id, SubscriptionRow.settled_seq == seq)
+    return bool(tx.execute(update(SubscriptionRow).where(mine).values(settled_seq=to_seq)).rowcount)
 
 
 def bounce(tx: Tx, address: str, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from pipeline.store import subscribers
 from pipeline.store.database import Tx
@@ -42,4 +42,7 @@ def set_reason(tx: Tx, address_hash: str, reason: str, now: datetime) -> None:
 
 def remove(tx: Tx, address_hash: str) -> bool:
     """Off the list; whether it was on it."""
-    return bool(tx.execute(delete(SuppressionRow).where(SuppressionRow.address_hash == address_hash)).rowcount)
+    there = find(tx, address_hash) is not None
+    if there:
+        subscribers.lift(tx, address_hash)
+    return there

@@ -5,6 +5,8 @@
 /unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
 /preferences/<token>     GET shows what a person gets and when, POST changes it
 /my-data/<token>         what is stored about a person, /json as a file; /erase asks, and POST there erases
+/subscribe, /subscribe/<slug>   GET shows a form, POST stores one row (web/join.py)
+/confirm/<token>         GET shows what was asked for, POST subscribes
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
 /metrics                 for Prometheus, to this machine alone
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -26,7 +29,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
-from pipeline.web import choose
+from pipeline.web import choose, join
 from pipeline.web.desk import Desk, moved_to
 from pipeline.web.edge import MAX_BODY_BYTES, BodyTooLarge, ClientDisconnect, Edge, read_body
 from pipeline.web.public_files import PublicFiles
@@ -56,6 +59,9 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
             Route("/unsubscribe/{token:path}", form(desk.ask, desk.leave), methods=_FORM),
             Route("/preferences/{token:path}", form(desk.preferences, desk.choose, most=choose.MOST_BYTES), methods=_FORM),
             Route("/my-data/{token:path}", form(desk.my_data, desk.erase), methods=_FORM),
+            Route("/subscribe", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
+            Route("/subscribe/{slug}", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
+            Route("/confirm/{token:path}", form(partial(join.look, desk), partial(join.confirm, desk)), methods=_FORM),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},

@@ -50,6 +50,10 @@ def _guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Calla
     return safe
 
 
+guarded = _guarded
+"""The same for what stands in files of its own."""
+
+
 class Desk:
     """Answers with the site as it is at that moment."""
 
@@ -69,7 +73,8 @@ class Desk:
             for feed in listed
             if (public_folder(site) / f"{feed.slug}.html").is_file()
         ]
-        return self.pages.page(site, "index.html.j2", site.settings.site.language, feeds=feeds)
+        subscribe = f"{site.settings.site.url}/subscribe" if site.settings.open_feeds() else ""
+        return self.pages.page(site, "index.html.j2", site.settings.site.language, feeds=feeds, subscribe=subscribe)
 
     @_guarded
     def ask(self, request: Request) -> Response:

@@ -119,6 +119,17 @@ def test_whoever_leaves_is_on_record_by_identity_and_keyed_hash_alone(store: Sto
     assert b"@" not in day_file(store).read_bytes()
 
 
+def test_a_record_of_an_earlier_version_that_does_not_say_who_suppressed_an_address_is_read(store: Store) -> None:
+    with store.write() as tx:
+        subscribers.suppress(tx, "0123", subscribers.ERASED, NOW)
+    line = day_file(store).read_bytes()
+    assert b'["suppressed","0123","person"]' in line
+    [old] = record.parse([line.replace(b',"person"', b"").strip()])
+    assert old.facts == (Suppressed("0123"),)
+    [odd] = record.parse([line.replace(b'"person"', b"1").strip()])
+    assert odd.facts is None
+
+
 def test_an_address_of_an_item_with_an_at_sign_is_kept_and_looks_like_none(store: Store) -> None:
     with store.write() as tx:
         add_feed(tx)

@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 
 from pipeline.jobs.history import Change, RemadeDelivery, ReplayPlan, decide, fold
 from pipeline.models import DeliveryStatus
-from pipeline.store.record import Became, Began, Cancelled, EditionOpened, Fact, Left, Line, Numbered, Queued, Suppressed
+from pipeline.store.record import (
+    PERSON,
+    Became,
+    Began,
+    Cancelled,
+    EditionOpened,
+    Fact,
+    Left,
+    Lifted,
+    Line,
+    Numbered,
+    Queued,
+    Suppressed,
+)
 
 ANN, BOB, CAS = 1, 2, 3
 
@@ -75,7 +88,7 @@ def test_people_whom_the_store_does_not_know_are_counted_and_those_who_left_stay
     )
     assert made.strangers == 1
     assert made.people == (Left(ANN, "complained", "hash of ann"), Began(BOB, 4))
-    assert made.suppressions == ("hash of cas", "hash of nine")
+    assert made.suppressions == (Suppressed("hash of cas"), Suppressed("hash of nine", PERSON))
 
 
 def test_an_edition_for_strangers_alone_moves_the_schedules_and_is_not_remade() -> None:
@@ -85,6 +98,14 @@ def test_an_edition_for_strangers_alone_moves_the_schedules_and_is_not_remade() 
 
 def test_who_leaves_and_comes_back_is_back() -> None:
     assert plan(Left(ANN, "unsubscribed", "x"), Began(ANN, 4)).people == (Began(ANN, 4),)
+
+
+def test_who_subscribed_again_is_suppressed_no_more_under_whatever_subscription_that_was() -> None:
+    before = (Left(9, "unsubscribed", "x"), Suppressed("x", PERSON))
+    assert plan(*before, Lifted("x")).suppressions == ()
+    assert plan(*before, Lifted("x"), Suppressed("x")).suppressions == (Suppressed("x"),)
+    assert fold([Line((*before, Lifted("x")))]).lifted == {"x"}
+    assert fold([Line((Lifted("x"), Suppressed("x")))]).lifted == set()
 
 
 def test_a_number_belongs_to_the_last_item_that_got_it_and_an_item_has_its_last_number() -> None:

@@ -62,6 +62,7 @@ def _of_site(site: Site, wishes: Wishes, now: datetime) -> dict[str, Look]:
         "last run": partial(inside.last_run, site, now),
         "record": partial(inside.kept_record, site),
         "backup": partial(inside.backup, site, now),
+        "sign-ups": partial(inside.signups, site),
         "sources": partial(inside.sources, site, now, fetch=wishes.fetch),
         "site.url": partial(_soft, site, partial(outside.web, site, now)),
         "relay": partial(outside.relay, site, now),

@@ -15,6 +15,7 @@ from pipeline.jobs.site import Site
 from pipeline.jobs.trust import served_at
 from pipeline.models import SourceState
 from pipeline.store import health, record, runs
+from pipeline.store import signups as stored_signups
 from pipeline.store import sources as stored_sources
 from pipeline.store.sources import SourceRecord
 
@@ -89,6 +90,20 @@ def _fetched(site: Site, slug: str, url: str, now: datetime) -> list[Check]:
         return [fail("sources", f"{url}: {error.reason}", error.fix or "Is the address right, and does its server answer?")]
     yields = ok("sources", f"{url}: {count(len(reading.taken), 'item')} by: {reading.parsed.rule}")
     return [yields, *clock(served_at(found), urlsplit(found.final_url).hostname or "", now)]
+
+
+def signups(site: Site) -> list[Check]:
+    """Which feeds strangers may subscribe to, and whether each is asked to confirm it."""
+    names = ", ".join(feed.slug for feed in site.settings.open_feeds())
+    if not names:
+        return [note("sign-ups", "no feed is open to them", "open = true under [subscribe], and under [digest] of a feed.")]
+    with site.store.read() as tx:
+        waiting = stored_signups.waiting(tx)
+    found = [ok("sign-ups", f"open for {names}; {waiting.told} waiting to be confirmed, {waiting.asked} not answered yet")]
+    if not site.settings.subscribe.confirm:
+        fix = "Without confirm = false under [subscribe] each address is asked first, and you can prove its consent."
+        found.append(note("sign-ups", "anybody can subscribe anybody else", fix))
+    return found
 
 
 def kept_record(site: Site) -> list[Check]:

@@ -15,14 +15,17 @@ from pipeline.store.schema.columns import Base, Id, new_id, one_of, only_where
 class SignupRow(Base):
     """Somebody asked to subscribe; subscriptions are made of it once that is confirmed, and it is forgotten when it is not.
 
-    ``feeds`` are slugs, ``wish`` the rhythm and choice asked for. ``evidence``: page and version of its wording; ``network``
-    is shortened. Whether a mail was due is decided later by a job, so that the web's answer tells nothing.
+    ``mailbox`` is a keyed hash: with ``told_at`` it outlives the address, which is emptied, so that limits hold.
+    ``feeds`` are slugs, ``wish`` the rhythm and choice asked for, and later what was made of it (``store.signups.Made``).
+    ``evidence``: page and version of its wording; ``network`` is shortened. Whether a mail was due is decided later by a job,
+    so that the web's answer tells nothing.
     """
 
     __tablename__ = "signups"
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
     address: Mapped[str] = mapped_column(Text)
     folded: Mapped[str] = mapped_column(Text, index=True)
+    mailbox: Mapped[str] = mapped_column(String(64), index=True)
     name: Mapped[str] = mapped_column(Text)
     feeds: Mapped[list[Any]]
     wish: Mapped[dict[str, Any]]
@@ -38,6 +41,7 @@ class SignupRow(Base):
         one_of("status", SignupStatus),
         Index("ix_signups_network", "network", "asked_at"),
         Index("ix_signups_asked", "id", **only_where("status = 'asked'")),
+        Index("ix_signups_kept", "expires_at", **only_where("address <> ''")),
     )
 
 

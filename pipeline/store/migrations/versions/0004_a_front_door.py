@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("folded", sa.Text(), nullable=False),
+        sa.Column("mailbox", sa.String(length=64), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("feeds", sa.JSON(), nullable=False),
         sa.Column("wish", sa.JSON(), nullable=False),
@@ -33,10 +34,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signups")),
     )
     op.create_index(op.f("ix_signups_folded"), "signups", ["folded"])
+    op.create_index(op.f("ix_signups_mailbox"), "signups", ["mailbox"])
     op.create_index(op.f("ix_signups_asked_at"), "signups", ["asked_at"])
     op.create_index("ix_signups_network", "signups", ["network", "asked_at"])
     asked = sa.text("status = 'asked'")
     op.create_index("ix_signups_asked", "signups", ["id"], sqlite_where=asked, postgresql_where=asked)
+    kept = sa.text("address <> ''")
+    op.create_index("ix_signups_kept", "signups", ["expires_at"], sqlite_where=kept, postgresql_where=kept)
     op.create_table(
         "outputs",
         sa.Column("path", sa.Text(), nullable=False),
