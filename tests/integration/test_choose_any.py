@@ -16,6 +16,7 @@ from pipeline.jobs import preferences
 from pipeline.jobs.preference_fields import time_zones
 from pipeline.jobs.preferences import Page
 from pipeline.models import Cadence, SubscriptionStatus
+from pipeline.shown import one_line
 from pipeline.store import subscribers
 from pipeline.store.subscribers import OPTED_OUT
 from pipeline.web.forms import Form
@@ -105,7 +106,7 @@ def came_back(page: Page, wish: dict[str, object]) -> None:
     shown = as_typed(page)
     used = {"instant": (), "daily": ("time", "zone"), "weekly": ("weekday", "time", "zone"), "monthly": ("day", "time", "zone")}
     for name in ("cadence", "language", "format", *used[str(wish["cadence"])]):
-        assert str(shown[name]).lstrip("0").casefold() == " ".join(str(wish[name]).split()).lstrip("0").casefold(), name
+        assert str(shown[name]).lstrip("0").casefold() == one_line(str(wish[name])).lstrip("0").casefold(), name
     assert isinstance(wish["topics"], str) or shown["topics"] == wish["topics"]
     assert shown["snooze"] == ("none" if wish["snooze"] == "none" else "date")
     if wish["snooze"] == "date":
