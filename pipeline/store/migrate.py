@@ -1,4 +1,7 @@
-"""Alembic, called from code: the schema's revision and how to bring it up to date."""
+"""Alembic, called from code: the schema's revision and how to bring it up to date.
+
+Opening a store only asks how it stands; Alembic, a tenth of what a command loads, is for those that change it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,12 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
 from pipeline.errors import StoreError
 
+_SCRIPTS = Path(__file__).parent / "migrations"
+_VERSION = table("alembic_version", column("version_num"))
 _ADVISORY_KEY = 0x67617A6574  # "gazet": one at a time changes the tables of a PostgreSQL database
 
 
@@ -26,29 +27,28 @@ class State(Enum):
     NEWER = "newer"
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def revisions() -> list[str]:
+    """All revisions of this version of Gazet, oldest first: each file of ``migrations/versions`` begins with its own."""
+    return sorted(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def head() -> str:
     """The revision of this version of Gazet."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return revisions()[-1]
 
 
 def revision(connection: Connection) -> str:
     """The database's revision; empty where there are no tables yet."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    if not inspect(connection).has_table(_VERSION.name):
+        return ""
+    return connection.execute(select(_VERSION.c.version_num)).scalar() or ""
 
 
 def state(connection: Connection) -> State:
     """PENDING also for an empty database; NEWER when its revision is not one of ours."""
-    scripts = ScriptDirectory.from_config(_config())
-    current = revision(connection)
-    if current == scripts.get_current_head():
+    current, known = revision(connection), revisions()
+    if current == known[-1]:
         return State.CURRENT
-    known = {script.revision for script in scripts.walk_revisions()}
     return State.PENDING if not current or current in known else State.NEWER
 
 
@@ -84,6 +84,10 @@ def changing(engine: Engine) -> Iterator[Connection]:
 
 def upgrade(connection: Connection, revision: str) -> None:
     """The steps up to ``revision``, in the caller's transaction; nothing when it stands there already."""
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, CheckConstraint, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -54,19 +55,19 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Later:
     """``later(last="…")`` makes this Gazet one version newer: four parent tables are made anew, then ``last`` runs."""
     copy = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    head = migrate.ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    config = migrate._config
-
-    def moved() -> Any:
-        changed = config()
-        changed.set_main_option("script_location", str(copy))
-        return changed
+    head = migrate.head()
 
     def make(last: str = "", recreate: str = "auto") -> None:
         (copy / "versions/9001_later.py").write_text(LATER.format(head=head, last=last, recreate=recreate), encoding="utf-8")
-        monkeypatch.setattr(migrate, "_config", moved)
+        monkeypatch.setattr(migrate, "_SCRIPTS", copy)
 
     return make
+
+
+def test_the_names_of_the_files_say_which_revisions_there_are_and_in_which_order() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert migrate.revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    assert scripts.get_heads() == [migrate.head()]
 
 
 def _differences(store: Store) -> list[Any]:
