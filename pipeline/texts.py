@@ -25,12 +25,40 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
-from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateSyntaxError, select_autoescape
+from jinja2 import BytecodeCache, Environment, FunctionLoader, StrictUndefined, TemplateSyntaxError, select_autoescape
+from jinja2.bccache import Bucket
+from jinja2.utils import LRUCache
 
 from pipeline.errors import TemplateFault
 from pipeline.models import Precision
 
 _BUILT_IN = (Path(__file__).parent / "templates", Path(__file__).parent.parent / "templates")
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates by place and text: neither another language nor an edit elsewhere makes the others anew."""
+
+    def __init__(self) -> None:
+        self._codes = LRUCache(200)
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        """Its name decides how it is escaped, its file is named in tracebacks."""
+        return f"{name}\0{filename}"
+
+    def get_source_checksum(self, source: str) -> str:
+        """The text itself."""
+        return source
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was compiled from this text."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it for the next environment."""
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
 
 
 class Texts:
@@ -88,6 +116,7 @@ class Texts:
         if language not in self._environments:
             environment = Environment(
                 loader=FunctionLoader(self._source),
+                bytecode_cache=_COMPILED,
                 autoescape=select_autoescape(("html.j2", "mjml.j2")),
                 undefined=StrictUndefined,
                 extensions=["jinja2.ext.i18n"],
@@ -111,7 +140,7 @@ class Texts:
         chain = gettext.NullTranslations()
         for tag in reversed(_fallbacks(language)):
             for path, data in reversed(self._catalogues.get(tag, [])):
-                found = _catalogue(path, data)
+                found = gettext.GNUTranslations(BytesIO(_machine_readable(path, data)))
                 found.add_fallback(chain)
                 chain = found
         return chain
@@ -138,13 +167,16 @@ def _decoded(path: Path, data: bytes) -> str:
         raise TemplateFault(str(path), "is not UTF-8 text", line=line) from None
 
 
-def _catalogue(path: Path, data: bytes) -> gettext.GNUTranslations:
+@functools.lru_cache(maxsize=20)
+def _machine_readable(path: Path, data: bytes) -> bytes:
+    """The catalogue as gettext reads it. Raises TemplateFault; ``path`` is for its words."""
     _decoded(path, data)
     try:
         catalogue = read_po(BytesIO(data), abort_invalid=True)
         compiled = BytesIO()
         write_mo(compiled, catalogue)
-        return gettext.GNUTranslations(BytesIO(compiled.getvalue()))
+        gettext.GNUTranslations(BytesIO(compiled.getvalue()))
+        return compiled.getvalue()
     except PoFileError as error:
         raise TemplateFault(str(path), str(error.args[0]), line=error.lineno) from None
     except (ValueError, LookupError) as error:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import email
 import email.policy
+import functools
 import io
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ from pipeline.engines.local import LocalEngine, TickReport
 from pipeline.jobs import people, report
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus
+from pipeline.store.database import bring_up_to_date, open_file
 from tests.servers.web import WebServer
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -75,6 +78,17 @@ def make_secret(folder: Path) -> None:
         path.chmod(0o600)
 
 
+@functools.cache
+def empty_store() -> bytes:
+    """An SQLite file with all tables and no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        store = open_file(path)
+        bring_up_to_date(store)
+        store.close()
+        return path.read_bytes()
+
+
 class World:
     """One site with one feed ``po`` that reads an RSS feed of the world's own web server."""
 
@@ -85,6 +99,7 @@ class World:
         self.web = web
         self.entries: list[tuple[str, str, str, tuple[str, ...]]] = []
         self.said: list[str] = []
+        self._untouched = True
         (folder / "feeds").mkdir(parents=True, exist_ok=True)
         make_secret(folder)
         store_lines = f'[store]\nurl = "{store}"\n' if store else ""
@@ -119,8 +134,21 @@ class World:
     def site(self) -> Site:
         """The site, opened once and kept until ``reopen``."""
         if not hasattr(self, "_site"):
+            self._lay_out_tables()
             self._site = app.open_site(self.folder)
         return self._site
+
+    def _lay_out_tables(self) -> None:
+        """A world of its own kind of store begins with a copy of an empty one, which is ten times quicker than the migrations.
+
+        Not where a command was there first or where something was laid out already: that must do with what is there.
+        """
+        if self._untouched and "[store]" not in (self.folder / "gazet.toml").read_text(encoding="utf-8"):
+            path = self.folder / "var/gazet.db"
+            if {one.name for one in path.parent.iterdir()} == {"secret"}:
+                path.touch(mode=0o600)
+                path.write_bytes(empty_store())
+        self._untouched = False
 
     def reopen(self) -> None:
         """Read the settings anew, as another process would."""

@@ -21,6 +21,8 @@ class Workers(Generic[T]):
 
     A ThreadPoolExecutor would do but for its end: Python joins its threads at exit, so a source that hangs would hold up
     SIGTERM for as long as it likes. What these were doing when the process ends was no finished transaction.
+    A thread ends when there is nothing for it to do: idle ones would hold the site of their last job, also one whose
+    settings were edited since.
     """
 
     def __init__(self, count: int, name: str, *, per_host: int) -> None:
@@ -29,47 +31,43 @@ class Workers(Generic[T]):
         self._per_host = per_host
         self._waiting: dict[str, deque[tuple[Future[T], Callable[[], T]]]] = {}
         self._busy: Counter[str] = Counter()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._threads = 0
-        self._idle = 0
-        self._queued = 0
         _share_heaps()
 
     def submit(self, job: Callable[[], T], host: str) -> Future[T]:
         """The future result of the job; an exception of the job is raised by ``result()``."""
         future: Future[T] = Future()
-        with self._changed:
+        with self._lock:
             self._waiting.setdefault(host, deque()).append((future, job))
-            self._queued += 1
-            if self._queued > self._idle and self._threads < self._count:  # idle ones that were woken are idle until they run
+            if self._threads < self._count and self._free_host() is not None:
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True).start()
                 self._threads += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
-            self._changed.notify()
         return future
 
     def _work(self) -> None:
-        while True:
-            host, future, job = self._take()
+        """One job after another. Each end of a job lets at most one more begin, so nobody else need look for it."""
+        while (taken := self._take()) is not None:
+            host, future, job = taken
             try:
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
-            with self._changed:
+            with self._lock:
                 self._busy[host] -= 1
-                self._changed.notify()
 
-    def _take(self) -> tuple[str, Future[T], Callable[[], T]]:
-        with self._changed:
-            while (host := self._free_host()) is None:
-                self._idle += 1
-                self._changed.wait()
-                self._idle -= 1
+    def _take(self) -> tuple[str, Future[T], Callable[[], T]] | None:
+        """The next job; None, and one thread fewer, where there is none that may begin."""
+        with self._lock:
+            host = self._free_host()
+            if host is None:
+                self._threads -= 1
+                return None
             jobs = self._waiting[host]
             future, job = jobs.popleft()
             if not jobs:
                 del self._waiting[host]
             self._busy[host] += 1
-            self._queued -= 1
             return host, future, job
 
     def _free_host(self) -> str | None:

@@ -1,6 +1,6 @@
 """Alembic, called from code: the schema's revision and how to bring it up to date.
 
-A store that is up to date is known by its revision alone: Alembic takes 10 MB, which a process that runs for months can spare.
+Opening a store only asks how it stands; Alembic, a tenth of what a command loads, is for those that change it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ import contextlib
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
 from pipeline.errors import StoreError
 
-if TYPE_CHECKING:
-    from alembic.config import Config
-
 _SCRIPTS = Path(__file__).parent / "migrations"
+_VERSION = table("alembic_version", column("version_num"))
 _ADVISORY_KEY = 0x67617A6574  # "gazet": one at a time changes the tables of a PostgreSQL database
 
 
@@ -30,29 +27,29 @@ class State(Enum):
     NEWER = "newer"
 
 
-def known() -> list[str]:
-    """The revisions of this version of Gazet, oldest first: each file is named for its own, and they are one line."""
-    return sorted(path.name.partition("_")[0] for path in _SCRIPTS.glob("versions/[0-9]*.py"))
+def revisions() -> list[str]:
+    """All revisions of this version of Gazet, oldest first: each file of ``migrations/versions`` begins with its own."""
+    return sorted(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def head() -> str:
     """The revision of this version of Gazet."""
-    return known()[-1]
+    return revisions()[-1]
 
 
 def revision(connection: Connection) -> str:
     """The database's revision; empty where there are no tables yet."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_VERSION.name):
         return ""
-    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    return connection.execute(select(_VERSION.c.version_num)).scalar() or ""
 
 
 def state(connection: Connection) -> State:
     """PENDING also for an empty database; NEWER when its revision is not one of ours."""
-    current = revision(connection)
-    if current == head():
+    current, known = revision(connection), revisions()
+    if current == known[-1]:
         return State.CURRENT
-    return State.PENDING if not current or current in known() else State.NEWER
+    return State.PENDING if not current or current in known else State.NEWER
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -88,15 +85,9 @@ def changing(engine: Engine) -> Iterator[Connection]:
 def upgrade(connection: Connection, revision: str) -> None:
     """The steps up to ``revision``, in the caller's transaction; nothing when it stands there already."""
     from alembic import command
-
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def _config() -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

@@ -7,14 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pipeline.cli import main
+from pipeline.cli import main, options
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,27 @@ class Ended:
 
 
 def gazet(*words: str | Path, site: Path | None = None, env: Mapping[str, str] | None = None) -> Ended:
-    """Run a command in this process; its environment and arguments are put back afterwards."""
+    """Run a command in this process; then do what it left for the end of its process, and put environment and arguments back."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GAZET_")}
     argv = ["gazet", *(str(word) for word in words), *(["--site", str(site)] if site else [])]
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, {**clean, "COLUMNS": "120", **(env or {})}, clear=True),
         mock.patch.object(sys, "argv", argv),
+        _AtExit() as at_exit,
+        mock.patch.object(options, "atexit", at_exit),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
         code = _code(main)
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+class _AtExit(ExitStack):
+    """Stands for the module atexit: this process lasts, and would keep every store that a command ever opened."""
+
+    def register(self, function: Callable[[], object]) -> None:
+        self.callback(function)
 
 
 def _code(run: Any) -> int:

@@ -72,6 +72,20 @@ def test_help_and_version_load_neither_settings_nor_database_nor_readers() -> No
     assert loaded & heavy == set()
 
 
+def test_a_command_on_a_store_that_is_up_to_date_does_not_load_what_changes_its_tables(tmp_path: Path) -> None:
+    folder = tmp_path / "news"
+    assert gazet("init", folder, "--yes").code == 0
+    assert gazet("status", site=folder).code == 0
+    code = (
+        "import contextlib, sys\nfrom pipeline.cli import main\n"
+        f"sys.argv = ['gazet', 'status', '--site', {str(folder)!r}]\n"
+        "with contextlib.suppress(SystemExit):\n    main()\n"
+        "print('alembic' in sys.modules, 'sqlalchemy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "False True"
+
+
 def test_a_new_site_says_at_every_step_what_to_do_next(tmp_path: Path) -> None:
     site = tmp_path / "news"
     made = gazet("init", site, "--title", 'Nieuws "Zuid" é', "--language", "nl")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -88,16 +87,12 @@ class Sources:
         self,
         folder: Path,
         web: WebServer,
-        migrated: Path,
         paths: tuple[str, ...] = ("/feed.xml",),
         digest: str = "",
         other_host: str = "127.0.0.1",
     ) -> None:
-        (folder / "var").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(migrated, folder / "var/gazet.db")
         self.world = World(folder, web)
         self.web = web
-        self.migrated = migrated
         self.paths = paths
         self.now = START
         text = (folder / "feeds/po.toml").read_text(encoding="utf-8")
@@ -143,15 +138,15 @@ def web() -> Iterator[WebServer]:
 
 
 @pytest.fixture
-def one(tmp_path: Path, web: WebServer, migrated_file: Path) -> Iterator[Sources]:
-    made = Sources(tmp_path, web, migrated_file)
+def one(tmp_path: Path, web: WebServer) -> Iterator[Sources]:
+    made = Sources(tmp_path, web)
     yield made
     made.world.close()
 
 
 @pytest.fixture
-def two(tmp_path: Path, web: WebServer, migrated_file: Path) -> Iterator[Sources]:
-    made = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml"))
+def two(tmp_path: Path, web: WebServer) -> Iterator[Sources]:
+    made = Sources(tmp_path, web, ("/feed.xml", "/other.xml"))
     yield made
     made.world.close()
 
@@ -381,8 +376,8 @@ def test_what_is_released_after_another_source_told_it_is_not_shown_twice(two: S
     assert two.reasons() == ["the same address at another source"]
 
 
-def test_an_address_on_a_source_s_own_host_shows_that_source_s_text(tmp_path: Path, web: WebServer, migrated_file: Path) -> None:
-    sources = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml"), other_host="localhost")
+def test_an_address_on_a_source_s_own_host_shows_that_source_s_text(tmp_path: Path, web: WebServer) -> None:
+    sources = Sources(tmp_path, web, ("/feed.xml", "/other.xml"), other_host="localhost")
     told = replace(SCHOOL, guid="a-5", title="School geopend door minister: klik hier", text=TEXTS[3] + " Klik hier voor meer.")
     sources.collect([told], [])
     [first] = sources.shown
@@ -476,8 +471,8 @@ CHAIN = [
 
 
 @pytest.fixture
-def three(tmp_path: Path, web: WebServer, migrated_file: Path) -> Iterator[Sources]:
-    made = Sources(tmp_path, web, migrated_file, ("/feed.xml", "/other.xml", "/third.xml"))
+def three(tmp_path: Path, web: WebServer) -> Iterator[Sources]:
+    made = Sources(tmp_path, web, ("/feed.xml", "/other.xml", "/third.xml"))
     yield made
     made.world.close()
 
@@ -684,7 +679,7 @@ def _remade(lost: Sources, *told: object) -> Sources:
     lost.world.close()
     for path in (lost.world.folder / "var").glob("gazet.db*"):
         path.unlink()
-    fresh = Sources(lost.world.folder, lost.web, lost.migrated, lost.paths)
+    fresh = Sources(lost.world.folder, lost.web, lost.paths)
     fresh.now = lost.now
     numbers = {int(str(told[place])): (str(told[place + 1]), str(told[place + 2])) for place in range(0, len(told), 3)}
     with fresh.world.site.store.write() as tx:
@@ -692,12 +687,10 @@ def _remade(lost: Sources, *told: object) -> Sources:
     return fresh
 
 
-def test_a_collect_of_fifty_items_takes_as_many_statements_as_one_of_five(
-    tmp_path: Path, web: WebServer, migrated_file: Path
-) -> None:
+def test_a_collect_of_fifty_items_takes_as_many_statements_as_one_of_five(tmp_path: Path, web: WebServer) -> None:
     counts = []
     for size in (5, 50):
-        sources = Sources(tmp_path / str(size), web, migrated_file)
+        sources = Sources(tmp_path / str(size), web)
         said: list[str] = []
         event.listen(sources.world.site.store.engine, "before_cursor_execute", lambda *given, said=said: said.append(given[2]))
         listed = [entry(number, at="2026-11-20T09:00", title=f"Bericht {number} van vandaag") for number in range(size)]
@@ -732,11 +725,11 @@ STEPS = st.sampled_from(
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(STEPS, min_size=1, max_size=2), min_size=30, max_size=30), st.randoms(use_true_random=False))
 def test_whatever_a_site_does_every_story_is_one_item_with_one_number(
-    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path, rounds: list[list[str]], chance: object
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[list[str]], chance: object
 ) -> None:
     """A model site over thirty collects; a story's words are its own, so that the items can be told apart."""
     with WebServer() as web:
-        sources = Sources(tmp_path_factory.mktemp("site"), web, migrated_file)
+        sources = Sources(tmp_path_factory.mktemp("site"), web)
         site = Model(chance)
         sources.collect(site.document())
         for steps in rounds:

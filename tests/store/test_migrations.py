@@ -64,10 +64,10 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Later:
     return make
 
 
-def test_the_names_of_the_files_tell_the_revisions_that_alembic_finds_in_them() -> None:
+def test_the_names_of_the_files_say_which_revisions_there_are_and_in_which_order() -> None:
     scripts = ScriptDirectory(str(MIGRATIONS))
-    assert migrate.known() == [script.revision for script in scripts.walk_revisions()][::-1]
-    assert migrate.head() == scripts.get_current_head()
+    assert migrate.revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    assert scripts.get_heads() == [migrate.head()]
 
 
 def _differences(store: Store) -> list[Any]:

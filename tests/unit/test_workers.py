@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 from pipeline.engines.workers import Workers
 
@@ -37,3 +38,22 @@ def test_a_host_is_asked_by_two_at_a_time_and_the_third_waits_for_one_of_them() 
     assert workers.submit(lambda: 0, "other").result(10) == 0, "another host does not wait"
     gate.set()
     assert [future.result(10) for future in futures] == [2] * 6
+
+
+def test_who_has_nothing_to_do_holds_nothing_of_what_was_done() -> None:
+    """An idle thread once held the whole site of its last collect, a day after its settings were edited."""
+
+    class Site:
+        pass
+
+    workers: Workers[str] = Workers(32, "idle", per_host=2)
+    site = Site()
+    held = weakref.ref(site)
+    done = workers.submit(lambda site=site: type(site).__name__, "a")  # type: ignore[misc]
+    del site
+    assert done.result(10) == "Site"
+    for thread in threading.enumerate():
+        if thread.name.startswith("idle"):
+            thread.join(10)
+    assert held() is None
+    assert workers.submit(lambda: "again", "a").result(10) == "again"
