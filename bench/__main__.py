@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from bench import serving
 from pipeline import app
 from pipeline.compose import digest, message
 from pipeline.config import RelaySettings
@@ -47,11 +48,13 @@ def main() -> None:
     rows = [*_splice(), *_editions()]
     collecting, spent = _collecting()
     rows += collecting
+    served, serving_said = serving.measure()
+    rows += served
     head = f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, 2 cores, everything on one machine.\n"
     table = "| what | Gazet | peer | ratio (Gazet ÷ peer) |\n|---|---|---|---|\n" + "".join(
         f"| {' | '.join(row)} |\n" for row in rows
     )
-    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}"
+    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}\n{serving_said}"
     Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
 

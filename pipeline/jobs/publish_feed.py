@@ -15,6 +15,7 @@ from pipeline.config import FeedSettings, Settings
 from pipeline.jobs.site import Site, feed_url
 from pipeline.models import FeedDocument, FeedItem
 from pipeline.publish import FORMATS, render_all
+from pipeline.publish.compressed import names, with_siblings
 from pipeline.publish.files import file_hash, publish_files, remove_files
 from pipeline.store import feeds, items
 from pipeline.store.feeds import FeedState
@@ -43,7 +44,7 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
     changed_at = _changed_at(site, state, input_hash, now)
     if state.input_hash == input_hash and state.written_hash == _written_hash(input_hash, _on_disk(folder, slug, changed_at)):
         return Published(slug, len(listed), False, changed_at, folder)
-    files = render_all(replace(undated, changed_at=changed_at), site.texts)
+    files = with_siblings(render_all(replace(undated, changed_at=changed_at), site.texts))
     publish_files(folder, slug, files, changed_at)
     for former in feed.aliases:  # what lies there would never change again, and nobody would notice
         remove_files(folder, former, FORMATS)
@@ -98,7 +99,7 @@ def _changed_at(site: Site, state: FeedState, input_hash: str, now: datetime) ->
 def _on_disk(folder: Path, slug: str, changed_at: datetime) -> dict[str, str]:
     """The hashes of the files that lie there with the right time."""
     found = {}
-    for extension in FORMATS:
+    for extension in names(FORMATS):
         path = folder / f"{slug}.{extension}"
         content = file_hash(path)
         if content is not None and path.stat().st_mtime == changed_at.timestamp():
@@ -108,4 +109,5 @@ def _on_disk(folder: Path, slug: str, changed_at: datetime) -> dict[str, str]:
 
 def _written_hash(input_hash: str, hashes: Mapping[str, str]) -> str:
     """What was written, or what lies there: they differ when a file is missing, has other bytes or another time."""
-    return sha256("\n".join([input_hash, *(f"{extension} {hashes.get(extension)}" for extension in FORMATS)]).encode()).hexdigest()
+    lines = [input_hash, *(f"{extension} {hashes.get(extension)}" for extension in names(FORMATS))]
+    return sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,8 @@
-"""Published files: always whole, and never touched without need."""
+"""Published files: always whole, and never touched without need.
+
+A web server that looks for compressed siblings sends those without a look at the file. So they go before their file is
+replaced and come back after it: at no moment, and after no accident, does one lie beside a file that it is not a copy of.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import PublishError
+from pipeline.publish.compressed import SUFFIXES, names
 
 
 def file_hash(path: Path) -> str | None:
@@ -26,21 +31,27 @@ def file_hash(path: Path) -> str | None:
 def publish_files(folder: Path, slug: str, files: Mapping[str, bytes], mtime: datetime) -> None:
     """Write ``<slug>.<extension>`` for those that are missing or differ in bytes or modification time.
 
-    All new files are on the disk before the first old one is replaced, so that a full disk leaves every old file.
-    What a publisher that was killed left beside them is removed. Raises PublishError.
+    Siblings (``rss.gz``) that are not among them are removed, and what a publisher that was killed left. All new files are
+    on the disk before the first old one is replaced, so that a full disk leaves every old file. Raises PublishError.
     """
     _clear_up(folder, slug)
     wanted = {folder / f"{slug}.{extension}": data for extension, data in files.items()}
-    _replace({path: data for path, data in wanted.items() if not _is_current(path, data, mtime)}, mtime)
+    new = {path: data for path, data in wanted.items() if not _is_current(path, data, mtime)}
+    beside = [(path, sibling) for path in wanted for sibling in _siblings(path)]
+    _replace(new, [one for path, one in beside if one not in wanted or (one in new and path in new)], mtime)
 
 
 def remove_files(folder: Path, slug: str, extensions: Iterable[str]) -> None:
-    """Take away ``<slug>.<extension>`` where it is there: the feed has another name now. Raises PublishError."""
-    for path in (folder / f"{slug}.{extension}" for extension in extensions):
+    """Take away ``<slug>.<extension>`` and its siblings: the feed has another name now. Raises PublishError."""
+    for path in (folder / f"{slug}.{name}" for name in reversed(names(extensions))):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _fault(path, error) from error
+
+
+def _siblings(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}.{suffix}") for suffix in SUFFIXES] if path.suffix[1:] not in SUFFIXES else []
 
 
 def _is_current(path: Path, data: bytes, mtime: datetime) -> bool:
@@ -73,15 +84,18 @@ def _is_being_written(pid: int, thread: int) -> bool:
     return True
 
 
-def _replace(files: Mapping[Path, bytes], mtime: datetime) -> None:
+def _replace(files: Mapping[Path, bytes], stale: Iterable[Path], mtime: datetime) -> None:
+    """Files without a suffix of siblings come first. ``stale``: taken away before any of them is replaced."""
     written: dict[Path, Path] = {}
     path, replaced = Path(), False
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_beside(path, data, _seconds(mtime), written)
-        for path, temporary in written.items():
-            temporary.replace(path)
+        for path in stale:
+            path.unlink(missing_ok=True)
+        for path in sorted(written, key=lambda path: path.suffix[1:] in SUFFIXES):
+            written[path].replace(path)
             replaced = True
         for folder in {path.parent for path in files}:
             _sync_folder(folder)

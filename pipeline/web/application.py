@@ -1,7 +1,7 @@
 """Which address does what, as one ASGI application.
 
 /                        the feeds of this site
-/feeds/<slug>.<format>   published files; a former slug leads to the present one
+/feeds/<slug>.<format>   published files, answered before anything else; a former slug leads to the present one
 /unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
@@ -23,8 +23,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
-from pipeline.web.desk import Desk
+from pipeline.web.desk import Desk, moved_to
 from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
+from pipeline.web.public_files import PublicFiles
 
 _READERS = 32
 _WRITERS = 8
@@ -54,7 +55,7 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
         exception_handlers={HTTPException: _refused(desk)},
     )
     app.router.redirect_slashes = False  # it would send people to whatever the Host header says
-    return Edge(app, lambda: site().settings)
+    return PublicFiles(Edge(app, lambda: site().settings), lambda: site().settings, moved_to)
 
 
 Handler = Callable[[Request], Response]

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from pipeline import config
 from pipeline.compose.links import WEB
+from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.jobs import leave
 from pipeline.jobs.leave import How
@@ -105,13 +106,11 @@ class Desk:
 
     @_guarded
     def file(self, request: Request) -> Response:
-        """A published file, or where it is now."""
+        """Where a published file is now; one that is where it was asked for was answered before (``public_files``)."""
         site = self.site()
-        path: str = request.scope["path"]
-        if moved := _moved(site, path):
-            return Response(status_code=301, headers={"location": moved, "cache-control": "public, max-age=3600"})
-        found = files.find(site.settings.path("var/public"), path)
-        return (files.answer(found, request.headers) if found else None) or self.pages.message(site, "nothing", 404)
+        if moved := moved_to(site.settings, request.scope["path"]):
+            return Response(status_code=301, headers={"location": moved, "cache-control": "public, max-age=3600", **files.CORS})
+        return self.pages.message(site, "nothing", 404)
 
     @_guarded
     def health(self, request: Request) -> Response:  # noqa: ARG002
@@ -147,15 +146,13 @@ def _urls(site: Site, slug: str) -> dict[str, str]:
     return {extension: feed_url(site.settings, slug, extension) for extension in FORMATS}
 
 
-def _moved(site: Site, path: str) -> str:
+def moved_to(settings: Settings, path: str) -> str:
     """The present address of a published file under a feed's former slug, "" where it is none."""
     folder, _, name = path.rpartition("/")
     slug, _, extension = name.rpartition(".")
-    if folder != "/feeds" or extension not in FORMATS or slug in site.settings.feeds:
+    if folder != "/feeds" or extension not in FORMATS or slug in settings.feeds:
         return ""
-    return next(
-        (feed_url(site.settings, feed.slug, extension) for feed in site.settings.feeds.values() if slug in feed.aliases), ""
-    )
+    return next((feed_url(settings, feed.slug, extension) for feed in settings.feeds.values() if slug in feed.aliases), "")
 
 
 def _from_here(request: Request) -> bool:

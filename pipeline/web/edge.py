@@ -7,10 +7,10 @@ answer  ◀─ security headers ◀─ closed where a body was not read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +36,7 @@ OWN = (
 )
 """The first parts of our own addresses."""
 _YEAR = 31_536_000
+Header = tuple[bytes, bytes]
 
 
 class Edge:
@@ -50,7 +51,7 @@ class Edge:
         """One request."""
         url = self._settings().site.url
         scope["path"] = within(urlsplit(url).path, scope["path"])
-        unread = _has_body(Headers(scope=scope))
+        unread = has_body(scope["headers"])
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -98,20 +99,40 @@ async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("Too many requests at once.\n", 503, {"retry-after": "10"})(scope, receive, send)
 
 
-def _has_body(headers: Headers) -> bool:
+def has_body(headers: Iterable[Header]) -> bool:
     """A body that may be left unread must not be taken for the next request, nor be read for ever."""
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return any((name == b"content-length" and value != b"0") or name == b"transfer-encoding" for name, value in headers)
+
+
+def safety(*, https: bool) -> dict[str, str]:
+    """What every answer says of how a browser may use it, beside its own Content-Security-Policy."""
+    hsts = {"strict-transport-security": f"max-age={_YEAR}"} if https else {}
+    return {
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        **hsts,
+    }
 
 
 def _secure(headers: MutableHeaders, *, https: bool, close: bool) -> None:
     headers.setdefault("content-security-policy", CSP.format(style=""))
-    headers.setdefault("x-content-type-options", "nosniff")
-    headers.setdefault("referrer-policy", "no-referrer")
-    headers.setdefault("cross-origin-opener-policy", "same-origin")
-    if https:
-        headers.setdefault("strict-transport-security", f"max-age={_YEAR}")
+    for name, value in safety(https=https).items():
+        headers.setdefault(name, value)
     if close:
         headers["connection"] = "close"
 
 
-__all__ = ["BODY_SECONDS", "CSP", "MAX_BODY_BYTES", "BodyTooLarge", "ClientDisconnect", "Edge", "read_body", "within"]
+__all__ = [
+    "BODY_SECONDS",
+    "CSP",
+    "MAX_BODY_BYTES",
+    "BodyTooLarge",
+    "ClientDisconnect",
+    "Edge",
+    "Header",
+    "has_body",
+    "read_body",
+    "safety",
+    "within",
+]

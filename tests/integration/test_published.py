@@ -12,6 +12,8 @@ from selectolax.lexbor import LexborHTMLParser
 from sqlalchemy import select
 
 from pipeline.jobs import publish_feed as job
+from pipeline.publish import FORMATS
+from pipeline.publish.compressed import names
 from pipeline.publish.files import publish_files
 from pipeline.store.schema import VariantRow
 from tests.integration.command import gazet
@@ -50,7 +52,7 @@ def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(worl
     (public / f".po.rss.{os.getpid()}-1.tmp").write_bytes(b"half")
     world.news("Tweede bericht", "2026-11-20T09:00")
     world.run("2026-11-20T12:05")
-    assert sorted(path.name for path in public.iterdir()) == ["po.atom", "po.html", "po.json", "po.rss"]
+    assert {path.name.partition(".")[2] for path in public.iterdir()} <= {*names(FORMATS)}
     assert b"Tweede bericht" in (public / "po.rss").read_bytes()
 
 

@@ -289,9 +289,7 @@ def test_a_renamed_feed_keeps_people_numbers_schedules_and_editions(any_world: W
     assert world.got("bob@example.org") == [["Derde", "Tweede", "Eerste"]]
     assert world.sums("po/2026-11-21T08:00") == {"accepted": 1}, "an edition keeps the name that people saw"
     assert world.sums("nieuws/2026-11-22T08:00") == {"accepted": 1}
-    assert sorted(path.name for path in (world.folder / "var/public/feeds").iterdir()) == [
-        f"nieuws.{extension}" for extension in ("atom", "html", "json", "rss")
-    ]
+    assert {path.name.partition(".")[0] for path in (world.folder / "var/public/feeds").iterdir()} == {"nieuws"}
     assert "po.rss" not in published(world, "nieuws.rss")
     assert running.problems == {}
     assert report.status(world.site).orphans == ()

@@ -165,7 +165,7 @@ def test_every_answer_carries_the_headers_of_safety(served):
         assert got.headers["cache-control"] == "no-store"
         assert "noindex" in got.headers["x-robots-tag"]
     asked += [served.get(path) for path in ("/", "/feeds/po.html", "/feeds/po.rss", "/nope", "/healthz", "/metrics")]
-    asked += [served.send(method, "/") for method in ("DELETE", "PUT", "OPTIONS", "TRACE", "BREW")]
+    asked += [served.send(method, "/") for method in ("DELETE", "PUT", "OPTIONS", "TRACE", "PROPFIND", "BREW")]
     for got in asked:
         assert "strict-transport-security" not in got.headers, "site.url is http"
         assert "server" not in got.headers
@@ -174,7 +174,8 @@ def test_every_answer_carries_the_headers_of_safety(served):
         for rule in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "img-src 'self'"):
             assert rule in policy
         assert "script-src" not in policy
-    assert {got.status for got in asked} == {200, 404, 405, 413}
+    assert asked[-1].status == 400, "no method of any kind"
+    assert {got.status for got in asked[:-1]} == {200, 404, 405, 413}
     refused = served.send("DELETE", f"/unsubscribe/{token}")
     assert (refused.status, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
     assert "'unsafe-inline'" not in served.get(f"/unsubscribe/{token}").headers["content-security-policy"]

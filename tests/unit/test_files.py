@@ -1,4 +1,6 @@
+import contextlib
 import errno
+import gzip
 import os
 import subprocess
 import sys
@@ -6,10 +8,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import brotli
 import pytest
 
 from pipeline.errors import PublishError
-from pipeline.publish.files import file_hash, publish_files
+from pipeline.publish.compressed import with_siblings
+from pipeline.publish.files import file_hash, publish_files, remove_files
 
 AT = datetime(2019, 5, 28, 6, 0, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
@@ -162,3 +166,81 @@ def test_a_failure_before_the_first_file_says_that_all_are_old(tmp_path, monkeyp
         publish_files(tmp_path, "po", {"rss": b"new", "atom": b"new"}, LATER)
     assert not caught.value.replaced
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"old"}
+
+
+LONG = b"<item>the same words again</item>\n" * 200
+PO = ["po.rss", "po.rss.br", "po.rss.gz"]
+
+
+def unpacked(folder: Path) -> set[bytes]:
+    """What a reader gets of the feed, in every coding there is."""
+    codings = {"": bytes, ".gz": gzip.decompress, ".br": brotli.decompress}
+    paths = {suffix: folder / f"po.rss{suffix}" for suffix in codings}
+    return {codings[suffix](path.read_bytes()) for suffix, path in paths.items() if path.exists()}
+
+
+def test_siblings_say_the_same_in_fewer_bytes_and_are_the_same_every_time(tmp_path):
+    made = with_siblings({"rss": LONG, "json": b"{}"})
+    assert made == with_siblings({"rss": LONG, "json": b"{}"})
+    assert sorted(made) == ["json", "rss", "rss.br", "rss.gz"], "a small file gains nothing"
+    assert made["rss.gz"][:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "neither a name nor a time"
+    assert all(len(made[name]) < len(LONG) for name in ("rss.br", "rss.gz"))
+    publish_files(tmp_path, "po", made, AT)
+    assert unpacked(tmp_path) == {LONG}
+    assert {modified(path) for path in tmp_path.iterdir()} == {AT}
+
+
+def test_bytes_that_do_not_shrink_have_no_siblings():
+    assert list(with_siblings({"rss": os.urandom(5000)})) == ["rss"]
+
+
+def test_no_sibling_ever_lies_beside_a_file_that_it_is_no_copy_of(tmp_path, monkeypatch):
+    publish_files(tmp_path, "po", with_siblings({"rss": LONG, "atom": LONG}), AT)
+    seen = []
+
+    def watched(real):
+        def step(self, *args, **kwargs):
+            done = real(self, *args, **kwargs)
+            seen.append(unpacked(tmp_path))
+            return done
+
+        return step
+
+    monkeypatch.setattr(Path, "replace", watched(Path.replace))
+    monkeypatch.setattr(Path, "unlink", watched(Path.unlink))
+    publish_files(tmp_path, "po", with_siblings({"rss": LONG * 2, "atom": LONG * 2}), LATER)
+    assert [LONG] in map(list, seen)
+    assert [LONG * 2] in map(list, seen)
+    assert all(len(one) == 1 for one in seen)
+
+
+def test_a_failure_at_any_step_leaves_no_sibling_of_other_bytes(tmp_path, monkeypatch):
+    for failing in range(1, 8):
+        publish_files(tmp_path, "po", with_siblings({"rss": LONG}), AT)
+        steps = iter(range(1, 100))
+
+        def step(real, steps=steps, failing=failing):
+            def limited(self, *args, **kwargs):
+                if (not self.name.endswith(".tmp") or args) and next(steps) == failing:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                return real(self, *args, **kwargs)
+
+            return limited
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", step(Path.replace))
+            patch.setattr(Path, "unlink", step(Path.unlink))
+            with contextlib.suppress(PublishError):
+                publish_files(tmp_path, "po", with_siblings({"rss": LONG * 2}), LATER)
+        assert unpacked(tmp_path) in ({LONG}, {LONG * 2}), failing
+        publish_files(tmp_path, "po", with_siblings({"rss": LONG * 2}), LATER)
+        assert names(tmp_path) == PO
+
+
+def test_siblings_of_a_file_that_shrank_or_was_renamed_go(tmp_path):
+    publish_files(tmp_path, "po", with_siblings({"rss": LONG}), AT)
+    publish_files(tmp_path, "po", with_siblings({"rss": b"short"}), LATER)
+    assert names(tmp_path) == ["po.rss"]
+    publish_files(tmp_path, "po", with_siblings({"rss": LONG}), AT)
+    remove_files(tmp_path, "po", ["rss"])
+    assert names(tmp_path) == []
