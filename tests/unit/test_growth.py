@@ -55,9 +55,11 @@ MODULES = (
     "http.robots",
     "http.urls",
     "publish.entries",
+    "publish.rss",
     "shown",
 )
 WHOLE = (
+    "_DONE",
     "_AWAY_NAME",
     "_ASIDE_TEXT",
     "_ERROR_TITLE",
