@@ -178,7 +178,7 @@ def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
     if html := _body(parsed, "html"):
         found["mail.html"] = html.encode()
     with site.store.read() as tx:
-        newest = items.newest(tx, made.feed.slug, made.feed.publish.items)
+        newest = credited(made.feed, items.newest(tx, made.feed.slug, made.feed.publish.items))
     document = document_of(site.settings, made.feed, newest, now.replace(microsecond=0))
     return found | {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}
 

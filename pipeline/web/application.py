@@ -3,6 +3,7 @@
 /                        the feeds of this site
 /feeds/<slug>.<format>   published files, answered before anything else; a former slug leads to the present one
 /unsubscribe/<token>     GET shows a page, POST acts (RFC 8058)
+/archive/<slug>          earlier editions, newest first; below it each one, by its moment (web/archive.py)
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
 /metrics                 for Prometheus, to this machine alone
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import anyio
 from anyio import CapacityLimiter
@@ -23,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
+from pipeline.web import archive
 from pipeline.web.desk import Desk, moved_to
 from pipeline.web.edge import BodyTooLarge, ClientDisconnect, Edge, read_body
 from pipeline.web.public_files import PublicFiles
@@ -50,6 +53,8 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
             Route("/metrics", reading(desk.metrics), methods=_PUBLIC),
             Route("/read/{token:path}", reading(desk.read), methods=_PUBLIC),
             Route("/unsubscribe/{token:path}", form(desk.ask, desk.leave), methods=_FORM),
+            Route("/archive/{slug}", reading(partial(archive.listing, desk)), methods=_PUBLIC),
+            Route("/archive/{slug}/{moment}", reading(partial(archive.edition, desk)), methods=_PUBLIC),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},
