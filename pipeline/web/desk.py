@@ -34,7 +34,10 @@ from pipeline.web.pages import PRIVATE, Pages, foreign
 P = ParamSpec("P")
 _PROXIED = ("forwarded", "x-forwarded", "x-real-ip", "via", "cf-connecting-ip")
 _RETRY_SECONDS = "30"
-_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_PUBLISHED = re.compile(
+    rf"/feeds/(?P<slug>[a-z0-9-]++)(?P<part>(?:/(?:{'|'.join(PartKind)})/[a-z0-9-]{{1,64}})?+)\.(?P<format>{'|'.join(FORMATS)})"
+)
+"""It goes into a header."""
 
 
 def _guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Callable[Concatenate[Desk, Request, P], Response]:
@@ -157,14 +160,11 @@ def _urls(site: Site, slug: str) -> dict[str, str]:
 
 def moved_to(settings: Settings, path: str) -> str:
     """The present address of a published file, of the feed or of a part, under a feed's former slug; "" where it is none."""
-    stem, _, extension = path.rpartition(".")
-    top, slug, *rest = [*stem.split("/")[1:], ""]
-    of_feed = rest == [""]
-    of_part = len(rest) == 3 and rest[0] in tuple(PartKind) and _NAME.fullmatch(rest[1])  # it goes into a header
-    if top != "feeds" or extension not in FORMATS or slug in settings.feeds or not (of_feed or of_part):
+    found = _PUBLISHED.fullmatch(path)
+    if found is None or found["slug"] in settings.feeds:
         return ""
-    present = next((feed.slug for feed in settings.feeds.values() if slug in feed.aliases), "")
-    return path_url(settings, "/".join(["feeds", present, *rest[:-1]]), extension) if present else ""
+    present = next((feed.slug for feed in settings.feeds.values() if found["slug"] in feed.aliases), "")
+    return path_url(settings, f"feeds/{present}{found['part']}", found["format"]) if present else ""
 
 
 def _from_here(request: Request) -> bool:
