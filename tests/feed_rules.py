@@ -127,6 +127,8 @@ def _item(item: Any) -> Iterator[str]:
         yield from (f"{name}: {fault}" for node in item.findall(name) for fault in _plain(node.text))
     for node in (*item.findall("description"), *item.findall(f"{{{CONTENT}}}encoded")):
         yield from (f"{node.tag}: {fault}" for fault in html_faults(node.text or ""))
+    yield from (f"source {node.get('url')!r}" for node in item.findall("source") if not _WEB.fullmatch(node.get("url", "")))
+    yield from (f"source: {fault}" for node in item.findall("source") for fault in _plain(node.text))
     yield from (f"link {node.text!r}" for node in item.findall("link") if not _URI.fullmatch(node.text or ""))
     yield from (f"pubDate {node.text!r}" for node in item.findall("pubDate") if not _is_rfc_822(node.text))
     yield from (f"updated {node.text!r}" for node in item.findall(f"{{{ATOM}}}updated") if not _is_rfc_3339(node.text))
@@ -200,8 +202,21 @@ def _entry(entry: Any, feed: Any) -> Iterator[str]:
     published, updated = entry.findtext(f"{{{ATOM}}}published"), entry.findtext(f"{{{ATOM}}}updated")
     if _is_rfc_3339(published) and _is_rfc_3339(updated) and datetime.fromisoformat(updated) < datetime.fromisoformat(published):
         yield "was updated before it was published"
+    for source in entry.findall(f"{{{ATOM}}}source"):
+        yield from (f"source: {fault}" for fault in _source(source))
     yield from _media(entry)
     yield from _common(entry)
+
+
+def _source(source: Any) -> Iterator[str]:
+    """RFC 4287 §4.2.11: what it should say of a feed so that the entry can be told where it is from."""
+    names = [etree.QName(child).localname for child in source]
+    yield from (f"has not one {name}" for name in ("id", "title", "updated") if names.count(name) != 1)
+    yield from (f"has {name}" for name in set(names) - {"id", "title", "updated", "link"})
+    yield from (f"title: {fault}" for text in source.findall(f"{{{ATOM}}}title") for fault in _text_construct(text))
+    yield from (f"updated {at.text!r}" for at in source.findall(f"{{{ATOM}}}updated") if not _is_rfc_3339(at.text))
+    addresses = [source.findtext(f"{{{ATOM}}}id"), *(one.get("href") for one in source.findall(f"{{{ATOM}}}link"))]
+    yield from (f"address {one!r}" for one in addresses if not _WEB.fullmatch(one or ""))
 
 
 def _common(node: Any) -> Iterator[str]:
@@ -253,7 +268,8 @@ def json_faults(data: bytes) -> list[str]:
 
 
 def _json_item(item: dict[str, Any]) -> Iterator[str]:
-    yield from (f"has {name}" for name in set(item) - set(_JSON_ITEM))
+    own = {name for name, value in item.items() if re.match(r"_[A-Za-z]", name) and isinstance(value, dict)}  # "Extensions"
+    yield from (f"has {name}" for name in set(item) - set(_JSON_ITEM) - own)
     if not isinstance(item.get("id"), str) or not item["id"]:
         yield "has no id"
     if "content_html" not in item and "content_text" not in item:

@@ -119,6 +119,11 @@ class World:
         self.entries.append((title, at, text, topics))
         self._serve()
 
+    def rewrite(self, number: int, title: str) -> None:
+        """The source gives its item of that number another title."""
+        self.entries[number - 1] = (title, *self.entries[number - 1][1:])
+        self._serve()
+
     def _serve(self) -> None:
         items = "".join(
             f"<item><title>{escape(title)}</title><link>{self.web.url(f'/{number}/')}</link>"

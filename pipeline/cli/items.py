@@ -1,4 +1,4 @@
-"""``gazet items``: look through what was collected, hold, release, discard, and part what was taken for one."""
+"""``gazet items``: look through what was collected, hold, release, discard, withdraw, and part what was taken for one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.store.merges import MergeRecord
 
 app = typer.Typer(
-    help="Look through items; hold, release, discard, omit or part them.\n\nExample: `gazet items list --status held`",
+    help="Look through items; hold, release, discard, withdraw, omit or part them.\n\nExample: `gazet items list --status held`",
     no_args_is_help=True,
 )
 ItemArgument = Annotated[int, typer.Argument(metavar="ID", help="The item's id, as items list shows it.")]
@@ -74,6 +74,46 @@ def hold(item: ItemArgument, now: NowOption = "", site: SiteOption = None) -> No
     opened = open_site(site)
     operate.hold(opened, item, clock_of(opened.settings, now)())
     say(f"held item {item}; the next publish leaves it out")
+
+
+@app.command()
+def withdraw(item: ItemArgument, now: NowOption = "", site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """Take a released item out of the feeds and of coming digests, also when people have had it; the archive marks it.
+
+    Example: `gazet items withdraw 17`
+    """
+    from pipeline.jobs import operate
+
+    opened = open_site(site)
+    done = operate.withdraw(opened, item, clock_of(opened.settings, now)())
+    if as_json:
+        print_json(done)
+        return
+    sent = f"; it was in {', '.join(done.sent_in)}, which the archive marks" if done.sent_in else ""
+    say(f"withdrew item {item}; the next publish leaves it out of {', '.join(done.numbers) or 'its feeds'}{sent}")
+    for label in done.on_the_way:
+        say(f'note: {label} is still being sent, with it; "gazet cancel {label}" stops that')
+    say(f'"gazet items restore {item}" shows it again')
+
+
+@app.command()
+def restore(
+    item: ItemArgument,
+    no_mail: Annotated[bool, typer.Option("--no-mail", help="In the feeds only: no digest shows it.")] = False,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a withdrawn item again. It has kept its numbers: who had it, or is past it, is not mailed it again.
+
+    Example: `gazet items restore 17`
+    """
+    from pipeline.jobs import operate
+
+    done = operate.restore(open_site(site), item, mailed=not no_mail)
+    if as_json:
+        print_json(done)
+        return
+    say(f"restored item {item}; the next publish shows it in {', '.join(done.numbers) or 'no feed'}")
 
 
 @app.command()

@@ -81,10 +81,11 @@ def screen(found: Status, judged: Judgement, paper: Paper, *, everything: bool =
         _next(found, judged, paper),
         _last(found, paper),
         _sources(found, judged, paper, everything=everything),
+        _published(found, paper, everything=everything),
         _Part("relay", [paper.wrapped(_relay(found, judged, paper))]),
     ]
     headline, colour = _headline(found, judged)
-    needs, resting, _, sending, coming, last, sources, _ = parts
+    needs, resting, _, sending, coming, last, sources, _, _ = parts
     parts.insert(4, _signups(found, paper))
     if paper.height is not None:
         order = [(last, 3), (coming, 8), (sources, 1), (last, 1), (coming, 3), (sending, 1), (resting, 1), (needs, 2)]
@@ -263,6 +264,12 @@ def _sources(found: Status, judged: Judgement, paper: Paper, *, everything: bool
     unwell = [one for one in read if one.state != SourceState.OK and one.url not in named]
     entries += [paper.wrapped(f"{one.url}: {one.reason or one.state}", hang="  ") for one in unwell]
     return _Part("sources", entries, more=' not well: "gazet status --all" shows them')
+
+
+def _published(found: Status, paper: Paper, *, everything: bool) -> _Part:
+    """Where feeds of topics, categories and sources are; on the short screen a person need not know."""
+    shown = [(feed.slug, part) for feed in found.feeds for part in feed.parts if everything]
+    return _Part("parts", [paper.wrapped(f"{slug}: {one.kind} {one.title}: {one.urls['rss']}", hang="  ") for slug, one in shown])
 
 
 def _asked(read: list[SourceRecord], found: Status) -> list[SourceRecord]:

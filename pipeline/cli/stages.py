@@ -380,6 +380,7 @@ def check(
         print_json(findings)
     check_templates(settings, texts.Texts(settings.folder), clock())
     if not as_json:
+        trial.show_parts(settings, target)
         for name in settings.without_effect():
             say(f"note: {name} has no effect in this version of Gazet")
     raise typer.Exit(1 if any(finding.problem for finding in findings) else 0)

@@ -12,9 +12,10 @@ from pipeline.cli.relocated import Moved, Remembered
 from pipeline.config import FeedSettings, Settings, SourceSettings
 from pipeline.errors import FetchError, ReadError, UsageError
 from pipeline.http import Fetched
+from pipeline.jobs import parts
 from pipeline.jobs.lines import count
 from pipeline.jobs.reach import first_document, look
-from pipeline.jobs.site import Outside
+from pipeline.jobs.site import Outside, path_url
 from pipeline.models import CandidateItem, Precision, Way
 from pipeline.shown import one_line, shorten
 
@@ -140,3 +141,15 @@ def _date(item: CandidateItem, zone: str) -> str:
         return "no date"
     text = local(item.published.at, zone)[4:]
     return text[:10] if item.published.precision is Precision.DAY else text
+
+
+def show_parts(settings: Settings, target: str | None) -> None:
+    """The addresses of the feeds of parts that the settings ask for, of all feeds or one."""
+    if target and "://" in target:
+        return
+    for feed in [settings.feed(target)] if target else settings.feeds.values():
+        for one in parts.foreseen(feed):
+            say(f"{feed.slug}: {one.kind} {one.title}: {path_url(settings, one.path, 'rss')}")
+        if feed.publish.categories is True:
+            place = path_url(settings, f"feeds/{feed.slug}/category/NAME", "rss")
+            say(f"{feed.slug}: the {parts.MOST_CATEGORIES} categories with most items: {place}")

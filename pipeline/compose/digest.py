@@ -12,7 +12,7 @@ from mjml import mjml2html
 
 from pipeline.compose import message
 from pipeline.errors import TemplateFault
-from pipeline.models import DigestDocument, Item, Precision, RenderedVariant
+from pipeline.models import DigestDocument, FeedItem, Precision, RenderedVariant
 from pipeline.shown import headline, link, one_line, shorten
 from pipeline.texts import Texts
 
@@ -28,7 +28,7 @@ _PERSONAL = {name: message.slot(name) for name in ("address", "unsubscribe_url",
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An item as the mail shows it: plain text only; ``language`` only where it is not the mail's."""
+    """An item as the mail shows it: plain text only; ``language`` only where it is not the mail's. ``source``: may be empty."""
 
     title: str
     url: str
@@ -37,6 +37,7 @@ class _Entry:
     at: datetime
     precision: Precision
     language: str
+    source: str
 
 
 def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
@@ -46,7 +47,7 @@ def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
     Gmail shows whole (102 KB) are counted among the "N more". Raises TemplateFault for a template that does
     not render or is no MJML (which then has no line).
     """
-    items = [_entry(found.item, document.language) for found in document.selection.items]
+    items = [_entry(found, document.language) for found in document.selection.items]
     subject = _subject(document, items, texts)
     shown = len(items)
     while True:
@@ -73,7 +74,8 @@ def _subject(document: DigestDocument, items: list[_Entry], texts: Texts) -> str
     return one_line(texts.render("digest.subject.j2", document.language, digest=document, title=title, others=others))
 
 
-def _entry(item: Item, language: str) -> _Entry:
+def _entry(listed: FeedItem, language: str) -> _Entry:
+    item = listed.item
     return _Entry(
         title=headline(item),
         url=link(item.url),
@@ -82,6 +84,7 @@ def _entry(item: Item, language: str) -> _Entry:
         at=item.published_at,
         precision=item.published_precision,
         language=item.language if item.language != language else "",
+        source=one_line(listed.credit.title) if listed.credit else "",
     )
 
 

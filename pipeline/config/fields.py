@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pipeline.config.terms import parse_term
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MOST_PARTS = 200
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE_UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -225,6 +226,22 @@ def _topic(value: str) -> str:
     return name
 
 
+def _all_or_some(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
+        return value
+    raise ValueError('should be true, or a list such as ["Onderwijs", "Zorg"]')
+
+
+def _each_once(value: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
+    names = [name.casefold() for name in value] if isinstance(value, tuple) else []
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise ValueError(f'names "{twice}" twice')
+    if len(names) > MOST_PARTS:
+        raise ValueError(f"has {len(names)} names; {MOST_PARTS} are possible")
+    return value
+
+
 def _optional(check: Any) -> Any:
     return lambda value: check(value) if value else ""
 
@@ -247,9 +264,11 @@ SignupExpiry = Annotated[
 Network = Annotated[str, AfterValidator(_network)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_wanted)]
 Topic = Annotated[str, AfterValidator(_plain), Field(max_length=80), AfterValidator(_topic)]
+Parts = Annotated[bool | tuple[Topic, ...], BeforeValidator(_all_or_some), AfterValidator(_each_once)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]
+OptionalTitle = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
 Address = Annotated[str, AfterValidator(_plain), AfterValidator(valid_address)]
 OptionalAddress = Annotated[str, AfterValidator(_plain), AfterValidator(_optional(valid_address))]
 Language = Annotated[str, AfterValidator(language_tag)]

@@ -25,7 +25,9 @@ from pipeline.config.fields import (
     OptionalHttpUrl,
     OptionalLanguage,
     OptionalSelector,
+    OptionalTitle,
     OptionalZone,
+    Parts,
     Plain,
     PollInterval,
     PrivateHosts,
@@ -213,10 +215,12 @@ class TopicSettings(Wanted):
 class SourceSettings(Section):
     """One upstream place. Language and zone default to the feed's and the site's; ``every`` is the polling interval.
 
+    ``title``: how readers see it named where a feed has several; default: as it calls itself.
     ``pages``: how many pages of a listing are read. ``full_text``: the article behind each teaser is fetched, too.
     """
 
     url: HttpUrl
+    title: OptionalTitle = ""
     kind: SourceKind = SourceKind.AUTO
     language: OptionalLanguage = ""
     timezone: OptionalZone = ""
@@ -232,9 +236,15 @@ class SourceSettings(Section):
 
 
 class PublishSettings(Section):
-    """How many items the published formats hold."""
+    """How many items the published formats hold, and for which topics, categories and sources there are feeds of their own.
+
+    ``topics`` true: those that a [[source.topic]] names; ``categories`` true: those that items have most.
+    """
 
     items: Annotated[StrictInt, Field(ge=1, le=5000)] = 50
+    topics: Parts = False
+    categories: Parts = False
+    sources: StrictBool = False
 
 
 class DigestSettings(Section):
@@ -314,6 +324,12 @@ class FeedSettings(Section):
     source: Annotated[tuple[SourceSettings, ...], AfterValidator(_some)]
     publish: PublishSettings = PublishSettings()
     digest: DigestSettings = DigestSettings()
+
+    @model_validator(mode="after")
+    def _has_topics(self) -> FeedSettings:
+        if self.publish.topics is True and not any(source.topic for source in self.source):
+            raise ValueError('publish.topics is true, but no [[source.topic]] names one; a list such as ["Onderwijs"] does, too')
+        return self
 
 
 class Settings(Section):

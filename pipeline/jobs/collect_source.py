@@ -18,12 +18,14 @@ from pipeline.jobs import articles, identity
 from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
 from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceKind, SourceState
+from pipeline.shown import one_line, shorten
 from pipeline.store import Tx, items, merges, runs, sources
 from pipeline.store import articles as stored_articles
 from pipeline.store.articles import Outcome
 from pipeline.store.sources import Answer, PollRecord, SourceRecord
 
 _GAVE_UP = 3
+_LONGEST_TITLE = 200
 """After so many failures of a way that was found, one is looked for again; before that it may be back any moment."""
 
 
@@ -223,7 +225,8 @@ def _apply(
         oddity = _judge(tx, source, reached, reading, past, flood, now)
         answer = _answer(source, reached, reading.parsed.hints, now, wanted)
         rule = _rule(source, reached, reading)
-        sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way)
+        title = shorten(one_line(reading.parsed.title), _LONGEST_TITLE)
+        sources.read(tx, source.id, answer, settings_hash=reached.how, rule=rule, oddity=oddity, way=reached.way, title=title)
         sources.add_poll(tx, source.id, _poll(reading, reached, len(added), now, held=bool(flood)))
     odd = (f"odd: {oddity}",) if oddity and not flood else ()
     made = [

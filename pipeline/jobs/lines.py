@@ -78,8 +78,9 @@ def collected(one: Collected) -> Line:
 def published(one: Published) -> Line:
     """Only when files were written."""
     files = f"{one.folder / one.slug}.rss .atom .json .html"
-    text = f"published {one.slug}: {count(one.items, 'item')} → {files}" if one.written else ""
-    return Line(text, "published", {"feed": one.slug, "items": one.items})
+    parts = f", and {count(one.parts, 'feed')} of its topics, categories or sources" if one.parts else ""
+    text = f"published {one.slug}: {count(one.items, 'item')} → {files}{parts}" if one.written else ""
+    return Line(text, "published", {"feed": one.slug, "items": one.items, "parts": one.parts})
 
 
 def opened(one: Opened) -> Line:

@@ -15,7 +15,7 @@ from pipeline.jobs.same_story import join_told
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import CandidateItem, DeliveryStatus, EditionStatus, ItemStatus, PastVersion
-from pipeline.store import Tx, deliveries, editions, feeds, items, merges, replay, runs, sources, versions
+from pipeline.store import Tx, archive, deliveries, editions, feeds, items, merges, replay, runs, sources, versions
 from pipeline.store.editions import EditionRecord
 from pipeline.store.merges import MergeRecord
 
@@ -188,6 +188,43 @@ def discard(site: Site, item_id: int, now: datetime) -> ItemStatus:
         items.set_status(tx, item_id, after, now)
         _settle_floods(tx, now)
     return after
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """An item that left its feeds, or came back. ``numbers``: its place in each, which it keeps; ``sent_in`` names editions.
+
+    Of those ``on_the_way`` are still being sent, with it.
+    """
+
+    item: int
+    numbers: dict[str, int]
+    sent_in: tuple[str, ...] = ()
+    on_the_way: tuple[str, ...] = ()
+
+
+def withdraw(site: Site, item_id: int, now: datetime) -> Withdrawn:
+    """Take a released item out of its feeds and of digests not opened yet, whoever had it; the archive says so (promise 4)."""
+    with site.store.write() as tx:
+        _expect(tx, item_id, ItemStatus.RELEASED)
+        items.set_status(tx, item_id, ItemStatus.WITHDRAWN, now)
+        shown = archive.showing(tx, item_id)
+        going = tuple(label for edition_id, label in shown if deliveries.open_count(tx, edition_id))
+        return Withdrawn(item_id, items.numbers_of(tx, item_id), tuple(label for _, label in shown), going)
+
+
+def restore(site: Site, item_id: int, *, mailed: bool = True) -> Withdrawn:
+    """Show a withdrawn item again, with the numbers that it kept: digests show it to those who are not past them yet.
+
+    ``mailed`` False: to nobody.
+    """
+    with site.store.write() as tx:
+        _expect(tx, item_id, ItemStatus.WITHDRAWN)
+        items.show_again(tx, item_id)
+        numbers = items.numbers_of(tx, item_id)
+        for slug in () if mailed else numbers:
+            items.set_mailed(tx, slug, item_id, False)
+        return Withdrawn(item_id, numbers)
 
 
 def held_of(site: Site, url: str) -> list[int]:

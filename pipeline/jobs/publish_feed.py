@@ -1,10 +1,14 @@
-"""Publish one feed: items │ render │ write files, so that nothing changes when nothing is new (promise 5)."""
+"""Publish one feed: items │ render │ write files, so that nothing changes when nothing is new (promise 5).
+
+What is published is a list of outputs, each a path and a document: the feed itself, then the feeds of its parts. All are
+remembered, dated, compared and written in the same way.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,46 +19,103 @@ from urllib.parse import urlsplit
 
 from pipeline import __version__
 from pipeline.config import FeedSettings, Settings
+from pipeline.jobs import parts
+from pipeline.jobs.credits import credited
+from pipeline.jobs.parts import Planned
 from pipeline.jobs.site import Site, feed_url
-from pipeline.models import FeedDocument, FeedItem
+from pipeline.models import FeedDocument, FeedItem, Part, PartKind
 from pipeline.publish import FORMATS, render_all
 from pipeline.publish.compressed import names, with_siblings
-from pipeline.publish.files import file_hash, publish_files, remove_files
-from pipeline.store import feeds, items
-from pipeline.store.feeds import FeedState
+from pipeline.publish.files import file_hash, names_in, publish_files, remove_empty, remove_files
+from pipeline.store import Tx, items, outputs
+from pipeline.store.outputs import OutputState
+
+_UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing one feed did."""
+    """What publishing one feed did; ``written``: any file, ``parts``: of how many feeds of its parts."""
 
     slug: str
     items: int
     written: bool
     changed_at: datetime
     folder: Path
+    parts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """A thing to publish: what it shows, and what is remembered of it."""
+
+    document: FeedDocument
+    state: OutputState
+
+    @property
+    def dated(self) -> FeedDocument:
+        """The document as it is published."""
+        return replace(self.document, changed_at=self.moment)
+
+    @property
+    def moment(self) -> datetime:
+        """When it was changed last."""
+        assert self.state.changed_at is not None
+        return self.state.changed_at
 
 
 def publish_feed(site: Site, slug: str, now: datetime) -> Published:
-    """Bring the feed's files up to date. Raises PublishError or TemplateFault, and then the old files are whole."""
-    feed = site.feed(slug)
+    """Bring the files of the feed and its parts up to date. Raises PublishError or TemplateFault; the old ones are then whole."""
+    feed, root = site.feed(slug), site.settings.path("var/public")
     with site.store.read() as tx:
-        state = feeds.state(tx, slug)
-        listed = items.newest(tx, slug, feed.publish.items)
-    folder = public_folder(site)
-    undated = document_of(site.settings, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
-    input_hash = _input_hash(undated, site.texts.fingerprint())
-    changed_at = _changed_at(site, state, input_hash, now)
-    if state.input_hash == input_hash and state.written_hash == _written_hash(input_hash, _on_disk(folder, slug, changed_at)):
-        return Published(slug, len(listed), False, changed_at, folder)
-    files = with_siblings(render_all(replace(undated, changed_at=changed_at), site.texts))
-    publish_files(folder, slug, files, changed_at)
-    for former in feed.aliases:  # what lies there would never change again, and nobody would notice
-        remove_files(folder, former, FORMATS)
-    meant = {extension: sha256(data).hexdigest() for extension, data in files.items()}
-    with site.store.write() as tx:
-        feeds.set_written(tx, slug, _written_hash(input_hash, meant))
-    return Published(slug, len(listed), True, changed_at, folder)
+        known = outputs.of_feed(tx, slug)
+        wanted = _outputs(tx, site, feed, known)
+    ready = _renewed(wanted, site.texts.fingerprint(), now)
+    if changed := [one.state for one in ready if one.state != known.get(one.state.path)]:
+        with site.store.write() as tx:
+            outputs.set_input(tx, slug, changed)
+    written = [_write(site, root, one) for one in ready if not _is_written(root, one)]
+    dropped = known.keys() - {one.state.path for one in ready}
+    for path in dropped:
+        folder, name = _place(root, path)
+        remove_files(folder, name, FORMATS)
+        remove_empty(folder, folder.parent)
+    if written:
+        _remove_former(root, feed)
+    if written or dropped:
+        with site.store.write() as tx:
+            outputs.set_written(tx, slug, written)
+            outputs.forget(tx, dropped)
+    own = ready[0]
+    of_parts = sum(one.kind is not None for one in written) + len(dropped)
+    return Published(slug, len(own.document.items), bool(written or dropped), own.moment, root / "feeds", of_parts)
+
+
+def _outputs(tx: Tx, site: Site, feed: FeedSettings, known: Mapping[str, OutputState]) -> list[_Output]:
+    """The feed, then its parts, with what was remembered of them before."""
+    listed = credited(feed, items.newest(tx, feed.slug, feed.publish.items))
+    planned = parts.plan(tx, feed, known.values())
+    at_hand = {one.seq: one for one in listed}
+    absent = {number for one in planned for number in one.numbers} - at_hand.keys()
+    at_hand |= {one.seq: one for one in credited(feed, items.numbered(tx, feed.slug, absent).values())}
+    own = document_of(site.settings, feed, listed, _UNDATED, [one.as_part(site.settings) for one in planned])
+    found = [_Output(own, known[own.path])]
+    for one in planned:
+        was = known.get(one.path) or OutputState(one.path, one.kind, one.word)
+        found.append(_Output(_part_of(site.settings, own, one, at_hand), replace(was, title=one.title)))
+    return found
+
+
+def _part_of(settings: Settings, own: FeedDocument, planned: Planned, at_hand: Mapping[int, FeedItem]) -> FeedDocument:
+    return replace(
+        own,
+        title=f"{own.title} – {planned.title}",
+        items=tuple(items.in_order(at_hand[number] for number in planned.numbers if number in at_hand)),
+        urls=planned.as_part(settings).urls,
+        path=planned.path,
+        parts=(),
+        whole=(own.title, own.urls["html"]),
+    )
 
 
 def public_folder(site: Site) -> Path:
@@ -62,8 +123,10 @@ def public_folder(site: Site) -> Path:
     return site.settings.path("var/public/feeds")
 
 
-def document_of(settings: Settings, feed: FeedSettings, listed: list[FeedItem], changed_at: datetime) -> FeedDocument:
-    """Everything the published files of a feed show; ``gazet preview`` uses it too."""
+def document_of(
+    settings: Settings, feed: FeedSettings, listed: Sequence[FeedItem], changed_at: datetime, parts: Sequence[Part] = ()
+) -> FeedDocument:
+    """Everything the published files of a feed show; ``gazet preview`` uses it too. ``listed``: credited."""
     first = urlsplit(feed.source[0].url)
     return FeedDocument(
         slug=feed.slug,
@@ -83,6 +146,8 @@ def document_of(settings: Settings, feed: FeedSettings, listed: list[FeedItem], 
         icon=feed.icon,
         subscribe_url=f"{settings.site.url}/subscribe/{feed.slug}",
         archive_url=f"{settings.site.url}/archive/{feed.slug}",
+        path=outputs.own_path(feed.slug),
+        parts=tuple(parts),
     )
 
 
@@ -92,10 +157,20 @@ def _minutes_between_looks(feed: FeedSettings) -> int:
     return min(max(often // timedelta(minutes=1), 1), 7 * 24 * 60)
 
 
-def _input_hash(document: FeedDocument, templates: str) -> str:
-    """Everything the files are made of but the moment: items, settings, templates, version."""
-    content = json.dumps([document, templates, __version__], sort_keys=True, default=_values)
-    return sha256(content.encode()).hexdigest()
+def _renewed(wanted: Sequence[_Output], templates: str, now: datetime) -> list[_Output]:
+    """The outputs with their present input, and the moment at which it came to be."""
+    hashes: dict[int, str] = {}
+    found = []
+    for one in wanted:
+        hashed = [hashes.get(each.seq) or hashes.setdefault(each.seq, _hash(each)) for each in one.document.items]
+        input_hash = _hash([replace(one.document, items=()), hashed, templates, __version__])
+        found.append(replace(one, state=replace(one.state, input_hash=input_hash, changed_at=_moment(one.state, input_hash, now))))
+    return found
+
+
+def _hash(content: Any) -> str:
+    """Of everything that files are made of but the moment: items, settings, templates, version."""
+    return sha256(json.dumps(content, sort_keys=True, default=_values).encode()).hexdigest()
 
 
 def _values(value: Any) -> Any:
@@ -111,23 +186,47 @@ def _values_of(kind: Any) -> Callable[[Any], Any]:
     return attrgetter(*(one.name for one in fields(kind)))
 
 
-def _changed_at(site: Site, state: FeedState, input_hash: str, now: datetime) -> datetime:
-    """The stored moment while the input is the same; else now, committed before any file is written."""
-    if state.input_hash == input_hash and state.changed_at is not None:
-        return state.changed_at
+def _moment(was: OutputState, input_hash: str, now: datetime) -> datetime:
+    """The stored moment while the input is the same; else now."""
+    if was.changed_at is not None and was.input_hash == input_hash:
+        return was.changed_at
     changed_at = now.replace(microsecond=0)  # what RFC 822 dates and HTTP can say
-    if state.changed_at is not None:  # a conditional reader must see every change, also after a clock was ahead
-        changed_at = max(changed_at, state.changed_at + timedelta(seconds=1))
-    with site.store.write() as tx:
-        feeds.set_input(tx, state.slug, input_hash, changed_at)
-    return changed_at
+    # A conditional reader must see every change, also after a clock was ahead.
+    return changed_at if was.changed_at is None else max(changed_at, was.changed_at + timedelta(seconds=1))
 
 
-def _on_disk(folder: Path, slug: str, changed_at: datetime) -> dict[str, str]:
+def _place(root: Path, path: str) -> tuple[Path, str]:
+    """The folder of an output's files, and their name."""
+    return (root / path).parent, (root / path).name
+
+
+def _write(site: Site, root: Path, one: _Output) -> OutputState:
+    """Write its files; returns what is to be remembered of them."""
+    files = with_siblings(render_all(one.dated, site.texts))
+    publish_files(*_place(root, one.state.path), files, one.moment)
+    meant = {extension: sha256(data).hexdigest() for extension, data in files.items()}
+    return replace(one.state, written_hash=_written_hash(one.state.input_hash, meant))
+
+
+def _is_written(root: Path, one: _Output) -> bool:
+    return one.state.written_hash == _written_hash(one.state.input_hash, _on_disk(*_place(root, one.state.path), one.moment))
+
+
+def _remove_former(root: Path, feed: FeedSettings) -> None:
+    """What lies under a former slug would never change again, and nobody would notice."""
+    for former in feed.aliases:
+        remove_files(root / "feeds", former, FORMATS)
+        for folder in (root / "feeds" / former / kind for kind in PartKind):
+            for name in names_in(folder, FORMATS):
+                remove_files(folder, name, FORMATS)
+            remove_empty(folder, folder.parent)
+
+
+def _on_disk(folder: Path, name: str, changed_at: datetime) -> dict[str, str]:
     """The hashes of the files that lie there with the right time."""
     found = {}
     for extension in names(FORMATS):
-        path = folder / f"{slug}.{extension}"
+        path = folder / f"{name}.{extension}"
         content = file_hash(path)
         if content is not None and path.stat().st_mtime == changed_at.timestamp():
             found[extension] = content

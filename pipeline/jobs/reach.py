@@ -68,7 +68,7 @@ def settings_hash(source: SourceSettings, order: Order) -> str:
 
 @functools.lru_cache(maxsize=10_000)
 def _settings_hash(source: SourceSettings, language: str, zone: str) -> str:
-    how = source.model_dump(mode="json", exclude={"url", "every", "guard", "robots", "full_text"})
+    how = source.model_dump(mode="json", exclude={"url", "every", "guard", "robots", "full_text", "title"})
     return sha256(json.dumps([how, language, zone], sort_keys=True).encode()).hexdigest()
 
 

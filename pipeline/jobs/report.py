@@ -12,8 +12,9 @@ from pipeline.config import OUTBOX, RelaySettings
 from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import operate, trust
 from pipeline.jobs.lines import count
+from pipeline.jobs.published_parts import parts_of
 from pipeline.jobs.site import Site
-from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
+from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, Part, SubscriptionStatus
 from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, signups, sources, subscribers, suppressions
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
@@ -55,7 +56,10 @@ class EditionReport:
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """A feed in one line: ``waiting`` people are due at ``next_edition_at``, ``instant`` ones whenever an item comes."""
+    """A feed in one line: ``waiting`` people are due at ``next_edition_at``, ``instant`` ones whenever an item comes.
+
+    ``parts``: the feeds of its topics, categories and sources that were published.
+    """
 
     slug: str
     paused: bool
@@ -64,6 +68,7 @@ class FeedReport:
     next_edition_at: datetime | None
     waiting: int
     instant: int
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def status(site: Site, is_running: Callable[[str], bool | None] = lambda _: None
             running=is_running(last.process) if last else None,
             standing=bool(ended and ended.detail.get("standing")),
             sources=tuple(sources.sources(tx)),
-            feeds=tuple(_feed(tx, slug, people.get(slug, {})) for slug in known_feeds(site, tx)),
+            feeds=tuple(_feed(site, tx, slug, people.get(slug, {})) for slug in known_feeds(site, tx)),
             open_editions=tuple(_edition(tx, one, is_running) for one in editions.open_editions(tx, *_STILL_OPEN)),
             editions=tuple(_edition(tx, edition) for edition in editions.latest(tx, _LATEST)),
             relays=tuple(runs.relays(tx)),
@@ -163,13 +168,14 @@ def known_feeds(site: Site, tx: Tx) -> list[str]:
     return [slug for slug in sorted(site.settings.feeds) if feeds.exists(tx, slug)]
 
 
-def _feed(tx: Tx, slug: str, people: dict[SubscriptionStatus, int]) -> FeedReport:
+def _feed(site: Site, tx: Tx, slug: str, people: dict[SubscriptionStatus, int]) -> FeedReport:
     state = feeds.state(tx, slug)
     active = people.get(SubscriptionStatus.ACTIVE, 0)
     slot = editions.next_due(tx, slug)
     waiting = editions.waiting_for(tx, slug, slot) if slot else 0
     instant = editions.waiting_for(tx, slug, None)
-    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, slot, waiting, instant)
+    shown = tuple(parts_of(tx, site, slug))
+    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, slot, waiting, instant, shown)
 
 
 def _edition(tx: Tx, edition: EditionRecord, is_running: Callable[[str], bool | None] = lambda _: None) -> EditionReport:

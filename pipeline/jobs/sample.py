@@ -17,6 +17,7 @@ from pipeline.config import FeedSettings
 from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import intro as intros
 from pipeline.jobs import open_edition, slots
+from pipeline.jobs.credits import credited
 from pipeline.jobs.lines import count
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.site import Site
@@ -80,11 +81,11 @@ def sample(site: Site, slug: str, address: str, now: datetime, *, stand_in: bool
     words, complaint = _intro(site, slug)
     with site.store.read() as tx:
         person = _subscription(tx, slug, address) if address else None
-        if not feeds.exists(tx, slug) or not (newest := items.newest(tx, slug, feed.publish.items)):
+        if not feeds.exists(tx, slug) or not (newest := credited(feed, items.newest(tx, slug, feed.publish.items))):
             raise GazetError(f"Feed {slug} has no items yet.", fix=f'"gazet collect {slug}" brings them.')
         groups, forecast = _next_edition(tx, feed, now)
         reader = _reader(tx, feed, person, groups)
-        stream = items.mailable_after(tx, slug, reader.cursor, up_to=feeds.state(tx, slug).next_seq - 1)
+        stream = credited(feed, items.mailable_after(tx, slug, reader.cursor, up_to=feeds.state(tx, slug).next_seq - 1))
         intro = intros.for_edition(tx, feed, groups, words) if groups else intros.unused(tx, slug, words)
         used = words is not None and intros.unused(tx, slug, words) is None
     selection = select(stream, reader.choice, max_items=feed.digest.max_items, min_items=feed.digest.min_items)
@@ -178,7 +179,7 @@ def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
     if html := _body(parsed, "html"):
         found["mail.html"] = html.encode()
     with site.store.read() as tx:
-        newest = items.newest(tx, made.feed.slug, made.feed.publish.items)
+        newest = credited(made.feed, items.newest(tx, made.feed.slug, made.feed.publish.items))
     document = document_of(site.settings, made.feed, newest, now.replace(microsecond=0))
     return found | {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}
 

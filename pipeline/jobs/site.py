@@ -71,5 +71,10 @@ def host_of(settings: Settings) -> str:
 
 
 def feed_url(settings: Settings, slug: str, extension: str) -> str:
-    """The public address of a published file."""
-    return f"{settings.site.url}/feeds/{slug}.{extension}"
+    """The public address of a feed's published file."""
+    return path_url(settings, f"feeds/{slug}", extension)
+
+
+def path_url(settings: Settings, path: str, extension: str) -> str:
+    """The public address of a file below ``var/public``."""
+    return f"{settings.site.url}/{path}.{extension}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from pipeline.compose import digest, notice
@@ -9,9 +10,11 @@ from pipeline.compose.notice import AlertDocument, EveDocument, EveItem, Need
 from pipeline.config import Settings
 from pipeline.jobs import try_joining
 from pipeline.jobs.open_edition import document_for
+from pipeline.jobs.parts import foreseen
 from pipeline.jobs.publish_feed import document_of
+from pipeline.jobs.try_archive import check_archive
 from pipeline.jobs.try_own_pages import check_own_pages
-from pipeline.models import Attachment, Choice, FeedItem, Image, Item, ItemStatus, Precision, Selection
+from pipeline.models import Attachment, Choice, Credit, FeedItem, Image, Item, ItemStatus, Part, PartKind, Precision, Selection
 from pipeline.publish import render_all
 from pipeline.texts import Texts
 
@@ -22,15 +25,20 @@ def check_templates(settings: Settings, texts: Texts, now: datetime) -> None:
     selection, web_url = Selection(tuple(shown), more=1), f"{settings.site.url}/read/sample"
     _check_notices(settings, texts, now)
     try_joining.check(settings, texts, now)
+    check_archive(settings, texts, now)
     for feed in settings.feeds.values():
         mail = document_for(settings, feed, Choice(), selection, web_url=web_url, due_at=now, opened_at=now)
         digest.render(mail, texts)
-        render_all(document_of(settings, feed, shown, now.replace(microsecond=0)), texts)
+        parts = [one.as_part(settings) for one in foreseen(feed)]
+        document = document_of(settings, feed, shown, now.replace(microsecond=0), parts)
+        render_all(document, texts)
+        render_all(replace(document, items=(), whole=(feed.title, web_url)), texts)
         for done in (False, True):
             texts.render("unsubscribe.html.j2", feed.language, site=settings.site, feed=feed.title, done=done)
     check_own_pages(settings, texts, now)
     urls = dict.fromkeys(("rss", "atom", "json", "html"), web_url)
-    listed = [{"title": "Title", "description": "Text", "language": "en", "urls": urls}]
+    parts = [Part(PartKind.TOPIC, "Topic", urls)]
+    listed = [{"title": "Title", "description": "Text", "language": "en", "urls": urls, "archive": web_url, "parts": parts}]
     texts.render("index.html.j2", settings.site.language, site=settings.site, feeds=listed, subscribe=web_url)
     for kind in ("token", "past", "nothing", "method", "large", "busy", "failed", "nobody", "stale", "closed", "flood"):
         texts.render("message.html.j2", settings.site.language, site=settings.site, kind=kind)
@@ -83,4 +91,5 @@ def _sample(number: int, now: datetime) -> FeedItem:
         status=ItemStatus.RELEASED,
         content_hash="",
     )
-    return FeedItem(seq=number, mailed=True, released_at=now, item=item)
+    credit = Credit("Source", url, is_feed=True)
+    return FeedItem(seq=number, mailed=True, released_at=now, item=item, credit=credit)

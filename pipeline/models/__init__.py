@@ -28,7 +28,7 @@ from pipeline.models.read import (
     Whereabouts,
 )
 from pipeline.models.sent import Blame, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
-from pipeline.models.shown import Choice, DigestDocument, FeedDocument, FeedItem, Item, Rhythm, Selection
+from pipeline.models.shown import Choice, Credit, DigestDocument, FeedDocument, FeedItem, Item, Part, Rhythm, Selection
 from pipeline.models.words import (
     OPEN_DELIVERIES,
     Cadence,
@@ -37,6 +37,7 @@ from pipeline.models.words import (
     EditionStatus,
     ImageState,
     ItemStatus,
+    PartKind,
     Precision,
     SignupStatus,
     SourceKind,
@@ -54,6 +55,7 @@ __all__ = [
     "Choice",
     "CollectPlan",
     "Confidence",
+    "Credit",
     "DeliveryStatus",
     "DigestDocument",
     "EditionStatus",
@@ -71,6 +73,8 @@ __all__ = [
     "OutgoingMessage",
     "ParsedItem",
     "ParsedSource",
+    "Part",
+    "PartKind",
     "PastVersion",
     "Personal",
     "PollHints",

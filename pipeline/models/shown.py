@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.models.read import Attachment, Image
-from pipeline.models.words import Cadence, ItemStatus, Precision
+from pipeline.models.words import Cadence, ItemStatus, PartKind, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,15 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """Whose text an item is: the title and address of its source; ``is_feed``: a feed reader could read it itself."""
+
+    title: str
+    url: str
+    is_feed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FeedItem:
     """An item with its number in one feed. ``mailed`` False: published, but never part of a digest."""
 
@@ -41,6 +50,16 @@ class FeedItem:
     mailed: bool
     released_at: datetime
     item: Item
+    credit: Credit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A feed of those items of another that have a topic or category, or come from a source. ``urls`` as in FeedDocument."""
+
+    kind: PartKind
+    title: str
+    urls: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,9 @@ class FeedDocument:
     ``changed_at`` is when this content was first published; ``items`` newest first. ``urls`` maps rss, atom, json and
     html to their public addresses. ``ttl``: minutes between two looks that make sense. ``image``: a picture of the feed,
     ``icon``: a square one. ``subscribe_url`` takes the page's form, ``archive_url`` shows earlier editions; all may be empty.
+
+    ``path``: below ``var/public``, without extension. ``parts``: the feeds of its parts; of one of those, ``whole`` is the title
+    and address of the feed that it is a part of.
     """
 
     slug: str
@@ -69,6 +91,9 @@ class FeedDocument:
     icon: str = ""
     subscribe_url: str = ""
     archive_url: str = ""
+    path: str = ""
+    parts: tuple[Part, ...] = ()
+    whole: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,14 @@ class ImageState(StrEnum):
     FAILED = "failed"
 
 
+class PartKind(StrEnum):
+    """By what the items of a feed are taken into a feed of their own; the word is part of its address."""
+
+    TOPIC = "topic"
+    CATEGORY = "category"
+    SOURCE = "source"
+
+
 class EditionStatus(StrEnum):
     """*Finished* is derived: no delivery queued, sending or deferred."""
 

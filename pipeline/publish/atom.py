@@ -10,7 +10,7 @@ from typing import Any
 from feedgen.feed import FeedGenerator
 from feedgen.util import xml_elem
 
-from pipeline.models import Attachment, FeedDocument
+from pipeline.models import Attachment, Credit, FeedDocument
 from pipeline.publish.entries import Entry, looks_like_markup, unmistakable
 from pipeline.publish.generator import Extras, Namespaces, add_entry, add_thumbnail, generator
 from pipeline.shown import link
@@ -36,7 +36,22 @@ class _Extras(Extras):
             entry.find("link").attrib.update({"rel": "alternate", "type": "text/html"})
         for found in made.attachments:
             xml_elem("link", entry, **_enclosure(found))
+        if made.credit:
+            _add_source(entry, made.credit, made.updated)
         add_thumbnail(entry, made)
+
+
+def _add_source(entry: Any, credit: Credit, at: datetime) -> None:
+    """RFC 4287 §4.2.11. Its own id is not known, so its address names it; it was updated with this entry at the latest."""
+    source = xml_elem("source", entry)
+    xml_elem("id", source).text = credit.url
+    xml_elem("link", source, href=credit.url, rel="self" if credit.is_feed else "alternate")
+    title = xml_elem("title", source)
+    title.text = credit.title
+    if looks_like_markup(credit.title):
+        title.set("type", "html")
+        title.text = escape(credit.title, quote=False)
+    xml_elem("updated", source).text = at.isoformat()
 
 
 def render(document: FeedDocument, entries: Sequence[Entry]) -> bytes:

@@ -14,7 +14,7 @@ from html.entities import name2codepoint
 
 from babel import Locale
 
-from pipeline.models import Attachment, FeedDocument, FeedItem, Image, Item, Precision
+from pipeline.models import Attachment, Credit, FeedDocument, FeedItem, Image, Item, Precision
 from pipeline.publish.identity import entry_id
 from pipeline.shown import clean, headline, link, one_line
 
@@ -32,7 +32,7 @@ class Entry:
 
     ``title`` may be empty, ``headline`` never is. ``content`` is sanitised HTML. ``dated``: the item's date for people. The other
     times are whole seconds in UTC: ``published`` is never later than the item was known, ``updated`` never before that.
-    ``language`` is a tag (BCP 47), empty where none is known.
+    ``language`` is a tag (BCP 47), empty where none is known. ``credit``: where the feed has several sources.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Entry:
     attachments: tuple[Attachment, ...]
     image: Image | None
     language: str
+    credit: Credit | None = None
 
     def language_beside(self, language: str) -> str:
         """The entry's language where it is not ``language``, the feed's own; else ""."""
@@ -85,6 +86,7 @@ def _entry(listed: FeedItem) -> Entry:
         attachments=tuple(_attachments(item)),
         image=_image(item.image),
         language=language_tag(item.language),
+        credit=_credit(listed.credit),
     )
 
 
@@ -105,6 +107,11 @@ def _attachments(item: Item) -> Iterator[Attachment]:
             seen.add(url)
             media_type = found.media_type if _MEDIA_TYPE.fullmatch(found.media_type) else _UNKNOWN_TYPE
             yield Attachment(url, media_type, max(found.length, 0), one_line(found.title))
+
+
+def _credit(credit: Credit | None) -> Credit | None:
+    url = link(credit.url) if credit else ""
+    return Credit(one_line(credit.title) or url, url, credit.is_feed) if credit and url else None
 
 
 def _image(image: Image | None) -> Image | None:

@@ -41,6 +41,15 @@ def publish_files(folder: Path, slug: str, files: Mapping[str, bytes], mtime: da
     _replace(new, [one for path, one in beside if one not in wanted or (one in new and path in new)], mtime)
 
 
+def names_in(folder: Path, extensions: Iterable[str]) -> set[str]:
+    """The names of what was published in a folder, without their extensions; of one that is not there none."""
+    known = {f".{extension}" for extension in extensions}
+    try:
+        return {path.stem for path in folder.iterdir() if path.suffix in known}
+    except OSError:
+        return set()
+
+
 def remove_files(folder: Path, slug: str, extensions: Iterable[str]) -> None:
     """Take away ``<slug>.<extension>`` and its siblings: the feed has another name now. Raises PublishError."""
     for path in (folder / f"{slug}.{name}" for name in reversed(names(extensions))):
@@ -48,6 +57,13 @@ def remove_files(folder: Path, slug: str, extensions: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _fault(path, error) from error
+
+
+def remove_empty(*folders: Path) -> None:
+    """Take folders away in this order, up to one that still holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _siblings(path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from pipeline.models import Attachment, FeedDocument, Precision
+from pipeline.models import Attachment, Credit, FeedDocument, Precision
 from pipeline.publish.entries import Entry
 from pipeline.texts import Texts
 
@@ -25,6 +25,7 @@ class _Shown:
     authors: tuple[str, ...]
     attachments: tuple[Attachment, ...]
     language: str
+    source: Credit | None
 
 
 def render(document: FeedDocument, entries: Sequence[Entry], texts: Texts) -> bytes:
@@ -45,6 +46,7 @@ def _shown(made: Entry, language: str) -> _Shown:
         authors=made.authors,
         attachments=tuple(_named(found) for found in made.attachments),
         language=made.language_beside(language),
+        source=made.credit,
     )
 
 

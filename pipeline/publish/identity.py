@@ -16,5 +16,5 @@ def entry_id(item: Item) -> str:
 
 
 def feed_id(document: FeedDocument) -> str:
-    """The feed's ``urn:uuid:``, from the site's address and the slug."""
-    return uuid5(NAMESPACE_URL, f"{document.base_url}/feeds/{document.slug}").urn
+    """The feed's ``urn:uuid:``, from the site's address and its path: a feed of a part is another feed."""
+    return uuid5(NAMESPACE_URL, f"{document.base_url}/{document.path or f'feeds/{document.slug}'}").urn

@@ -46,6 +46,7 @@ def _item(made: Entry) -> dict[str, Any]:
             "tags": made.categories,
             "language": made.language,
             "attachments": [_attachment(found) for found in made.attachments],
+            "_source": {"title": made.credit.title, "url": made.credit.url} if made.credit else {},
         }
     )
 

@@ -41,6 +41,8 @@ class _Extras(Extras):
             xml_elem(f"{{{_DC}}}creator", item).text = name
         if language := made.language_beside(self.language):
             xml_elem(f"{{{_DC}}}language", item).text = language
+        if made.credit:
+            xml_elem("source", item, url=made.credit.url).text = unmistakable(made.credit.title)
         _add_files(item, made.attachments)
         add_thumbnail(item, made)
 

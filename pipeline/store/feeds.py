@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import and_, select, update
 
@@ -20,9 +19,6 @@ class FeedState:
     slug: str
     next_seq: int
     paused: bool
-    input_hash: str
-    written_hash: str
-    changed_at: datetime | None
 
 
 def name_in_settings(tx: Tx, sources_by_feed: dict[str, tuple[str, ...]]) -> None:
@@ -58,24 +54,13 @@ def lock(tx: Tx, slug: str) -> FeedState:
 
 
 def _feed_state(tx: Tx, slug: str, *, lock: bool) -> FeedState:
-    columns = (FeedRow.slug, FeedRow.next_seq, FeedRow.paused, FeedRow.input_hash, FeedRow.written_hash, FeedRow.changed_at)
-    query = select(*columns).where(FeedRow.slug == slug)
+    query = select(FeedRow.slug, FeedRow.next_seq, FeedRow.paused).where(FeedRow.slug == slug)
     return FeedState(*tx.execute(query.with_for_update() if lock else query).one())
 
 
 def set_next_seq(tx: Tx, slug: str, next_seq: int) -> None:
     """Only under ``lock``."""
     tx.execute(update(FeedRow).where(FeedRow.slug == slug).values(next_seq=next_seq))
-
-
-def set_input(tx: Tx, slug: str, input_hash: str, changed_at: datetime) -> None:
-    """Commit what is going to be published before a file is written (promise 5)."""
-    tx.execute(update(FeedRow).where(FeedRow.slug == slug).values(input_hash=input_hash, changed_at=changed_at))
-
-
-def set_written(tx: Tx, slug: str, written_hash: str) -> None:
-    """Remember which files are on disk now."""
-    tx.execute(update(FeedRow).where(FeedRow.slug == slug).values(written_hash=written_hash))
 
 
 def intro_hash(tx: Tx, slug: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.models import (
     Attachment,
     CandidateItem,
     Confidence,
+    Credit,
     FeedItem,
     Image,
     Item,
@@ -22,6 +23,7 @@ from pipeline.models import (
     KnownItem,
     Precision,
     ReadDate,
+    SourceKind,
     SubscriptionStatus,
     Theirs,
 )
@@ -295,7 +297,18 @@ def mailable_after(tx: Tx, slug: str, seq: int, *, up_to: int) -> list[FeedItem]
 def newest(tx: Tx, slug: str, count: int) -> list[FeedItem]:
     """The feed's last released items, newest first by date; numbers decide which ones belong."""
     rows = tx.execute(_feed_items(slug).order_by(FeedItemRow.seq.desc()).limit(count))
-    return sorted((_feed_item(row) for row in rows), key=lambda listed: (listed.item.published_at, listed.seq), reverse=True)
+    return in_order(_feed_item(row) for row in rows)
+
+
+def numbered(tx: Tx, slug: str, numbers: Collection[int]) -> dict[int, FeedItem]:
+    """The released items of the feed with these numbers, by number."""
+    query = _feed_items(slug)
+    return {row.seq: _feed_item(row) for part in parts(numbers) for row in tx.execute(query.where(FeedItemRow.seq.in_(part)))}
+
+
+def in_order(listed: Iterable[FeedItem]) -> list[FeedItem]:
+    """As feeds show them: newest first by date."""
+    return sorted(listed, key=lambda one: (one.item.published_at, one.seq), reverse=True)
 
 
 def seq_before_newest_mailed(tx: Tx, slug: str, count: int) -> int:
@@ -311,8 +324,9 @@ def seq_before_newest_mailed(tx: Tx, slug: str, count: int) -> int:
 
 def _feed_items(slug: str, *, bodies: bool = True) -> Select[Any]:
     columns = [column for column in ItemRow.__table__.columns if bodies or column.name != "content_html"]
-    query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *columns)
-    query = query.join(ItemRow, ItemRow.id == FeedItemRow.item_id)
+    source = (SourceRow.title.label("source_title"), SourceRow.url.label("source_url"), SourceRow.way_kind)
+    query = select(FeedItemRow.seq, FeedItemRow.mailed, FeedItemRow.released_at, *source, *columns)
+    query = query.join(ItemRow, ItemRow.id == FeedItemRow.item_id).join(SourceRow, SourceRow.id == ItemRow.source_id)
     shown = and_(FeedItemRow.withdrawn_at.is_(None), ItemRow.status == ItemStatus.RELEASED, ItemRow.title != "")
     return query.where(FeedItemRow.feed == slug, shown)
 
@@ -330,7 +344,8 @@ def _feed_item(row: Any) -> FeedItem:
         status=ItemStatus(row.status),
         content_hash=row.content_hash,
     )
-    return FeedItem(seq=row.seq, mailed=row.mailed, released_at=row.released_at, item=item)
+    credit = Credit(row.source_title, row.source_url, row.way_kind == SourceKind.FEED)
+    return FeedItem(seq=row.seq, mailed=row.mailed, released_at=row.released_at, item=item, credit=credit)
 
 
 def listing(tx: Tx, *, slug: str | None = None, status: ItemStatus | None = None, limit: int = 50) -> list[ListedItem]:

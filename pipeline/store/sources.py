@@ -140,10 +140,17 @@ def answered(tx: Tx, source_id: int, answer: Answer) -> None:
     _set(tx, source_id, **_values(answer))
 
 
-def read(tx: Tx, source_id: int, answer: Answer, *, settings_hash: str, rule: str, oddity: str, way: Way | None) -> None:
-    """Note what the source answered and how it was read; with an oddity a person should look at it. ``way``: found just now."""
+def read(
+    tx: Tx, source_id: int, answer: Answer, *, settings_hash: str, rule: str, oddity: str, way: Way | None, title: str = ""
+) -> None:
+    """Note what the source answered and how it was read; with an oddity a person should look at it. ``way``: found just now.
+
+    ``title``: what it calls itself; where it does not say, what it said before stays.
+    """
     values = _values(answer) | {"settings_hash": settings_hash, "rule": rule, "reason": oddity, "failures": 0}
     values["state"] = SourceState.ATTENTION if oddity else SourceState.OK
+    if title:
+        values["title"] = title
     if way is not None:
         values |= {"way_kind": way.kind, "way_url": way.url, "way_reason": way.reason, "way_at": answer.collected_at}
     _set(tx, source_id, **values)

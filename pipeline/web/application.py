@@ -7,6 +7,7 @@
 /my-data/<token>         what is stored about a person, /json as a file; /erase asks, and POST there erases
 /subscribe, /subscribe/<slug>   GET shows a form, POST stores one row (web/join.py)
 /confirm/<token>         GET shows what was asked for, POST subscribes
+/archive/<slug>          earlier editions, newest first; below it each one, by its moment (web/archive.py)
 /read/<token>            a digest as it was sent, without anything personal
 /healthz                 how the site is
 /metrics                 for Prometheus, to this machine alone
@@ -29,7 +30,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.jobs.site import Site
-from pipeline.web import choose, join
+from pipeline.web import archive, choose, join
 from pipeline.web.desk import Desk, moved_to
 from pipeline.web.edge import MAX_BODY_BYTES, BodyTooLarge, ClientDisconnect, Edge, read_body
 from pipeline.web.public_files import PublicFiles
@@ -62,6 +63,8 @@ def application(site: Callable[[], Site], clock: Callable[[], datetime], say: Ca
             Route("/subscribe", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
             Route("/subscribe/{slug}", form(partial(join.show, desk), partial(join.act, desk)), methods=_FORM),
             Route("/confirm/{token:path}", form(partial(join.look, desk), partial(join.confirm, desk)), methods=_FORM),
+            Route("/archive/{slug}", reading(partial(archive.listing, desk)), methods=_PUBLIC),
+            Route("/archive/{slug}/{moment}", reading(partial(archive.edition, desk)), methods=_PUBLIC),
             Route("/{path:path}", reading(desk.file), methods=_PUBLIC),
         ],
         exception_handlers={HTTPException: _refused(desk)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,7 +22,9 @@ from pipeline.errors import StoreError
 from pipeline.jobs import leave
 from pipeline.jobs.leave import How
 from pipeline.jobs.publish_feed import public_folder
-from pipeline.jobs.site import Site, feed_url
+from pipeline.jobs.published_parts import published_parts
+from pipeline.jobs.site import Site, feed_url, path_url
+from pipeline.models import PartKind
 from pipeline.publish import FORMATS
 from pipeline.store import editions
 from pipeline.web import choose, files, health, metrics
@@ -31,6 +34,10 @@ from pipeline.web.pages import PRIVATE, Pages, foreign
 P = ParamSpec("P")
 _PROXIED = ("forwarded", "x-forwarded", "x-real-ip", "via", "cf-connecting-ip")
 _RETRY_SECONDS = "30"
+_PUBLISHED = re.compile(
+    rf"/feeds/(?P<slug>[a-z0-9-]++)(?P<part>(?:/(?:{'|'.join(PartKind)})/[a-z0-9-]{{1,64}})?+)\.(?P<format>{'|'.join(FORMATS)})"
+)
+"""It goes into a header."""
 
 
 def _guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Callable[Concatenate[Desk, Request, P], Response]:
@@ -70,6 +77,7 @@ class Desk:
         listed = sorted(site.settings.feeds.values(), key=lambda feed: feed.title.casefold())
         feeds = [
             {"title": feed.title, "description": feed.description, "language": feed.language, "urls": _urls(site, feed.slug)}
+            | {"archive": f"{site.settings.site.url}/archive/{feed.slug}", "parts": published_parts(site, feed)}
             for feed in listed
             if (public_folder(site) / f"{feed.slug}.html").is_file()
         ]
@@ -172,12 +180,12 @@ def _urls(site: Site, slug: str) -> dict[str, str]:
 
 
 def moved_to(settings: Settings, path: str) -> str:
-    """The present address of a published file under a feed's former slug, "" where it is none."""
-    folder, _, name = path.rpartition("/")
-    slug, _, extension = name.rpartition(".")
-    if folder != "/feeds" or extension not in FORMATS or slug in settings.feeds:
+    """The present address of a published file, of the feed or of a part, under a feed's former slug; "" where it is none."""
+    found = _PUBLISHED.fullmatch(path)
+    if found is None or found["slug"] in settings.feeds:
         return ""
-    return next((feed_url(settings, feed.slug, extension) for feed in settings.feeds.values() if slug in feed.aliases), "")
+    present = next((feed.slug for feed in settings.feeds.values() if found["slug"] in feed.aliases), "")
+    return path_url(settings, f"feeds/{present}{found['part']}", found["format"]) if present else ""
 
 
 def _from_here(request: Request) -> bool:

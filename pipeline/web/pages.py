@@ -34,13 +34,17 @@ class Pages:
         self, site: Site, template: str, language: str, status: int = 200, headers: Mapping[str, str] = {}, **values: object
     ) -> Response:
         """A page of our own. When the site's own template fails, the built-in one is shown: people must be able to leave."""
+        body = self.text(site, template, language, **values)
+        return Response(body, status, {"content-type": _HTML, "content-security-policy": _policy(body), **headers})
+
+    def text(self, site: Site, template: str, language: str, **values: object) -> str:
+        """The same, or a part of a page, as text."""
         values |= {"site": site.settings.site}
         try:
-            body = site.texts.render(template, language, **values)
+            return site.texts.render(template, language, **values)
         except TemplateFault as fault:
             self._say(f"web: the built-in page was shown instead of the site's own: {fault}")
-            body = _built_in.render(template, language, **values)
-        return Response(body, status, {"content-type": _HTML, "content-security-policy": _policy(body), **headers})
+            return _built_in.render(template, language, **values)
 
     def unsubscribe(self, site: Site, left: Left, *, done: bool) -> Response:
         """What is about to end and a button, or that it has ended."""
@@ -52,14 +56,14 @@ class Pages:
         return self.page(site, "message.html.j2", site.settings.site.language, status, {**cache, **headers}, kind=kind)
 
 
-def foreign(body: str) -> Response:
+def foreign(body: str, headers: Mapping[str, str] = PRIVATE) -> Response:
     """A digest as it was sent: full of inline styles, as mails are, and nothing in it can run or fetch.
 
     What was an e-mail in a mailbox is the main part of this page, for whoever hears it instead of seeing it.
     """
     body = _MAIL.sub(lambda tag: tag[0].replace('role="article"', 'role="main"').replace(_EMAIL, ""), body, count=1)
     policy = CSP.format(style="style-src 'unsafe-inline'; ")
-    return Response(body, headers={"content-type": _HTML, "content-security-policy": policy, **PRIVATE})
+    return Response(body, headers={"content-type": _HTML, "content-security-policy": policy, **headers})
 
 
 def _policy(body: str) -> str:

@@ -55,7 +55,7 @@ def sign_up(world: World, address: str) -> None:
     with world.site.store.write() as tx:
         row = {"id": new_id(), "address": address, "folded": subscribers.fold(address), "name": NAME, "feeds": ["po"], "wish": {}}
         row |= {"language": "nl", "evidence": {"page": "1"}, "network": "192.0.2.0/24", "status": SignupStatus.TOLD}
-        tx.execute(insert(SignupRow).values(row | {"asked_at": NOW, "expires_at": NOW}))
+        tx.execute(insert(SignupRow).values(row | {"mailbox": "", "asked_at": NOW, "expires_at": NOW}))
 
 
 def old_copy(world: World, revision: str) -> Path:

@@ -11,7 +11,8 @@ from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
 from pipeline.models import Choice, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Store, Tx, deliveries, editions, feeds, items, open_store, runs, sources, subscribers
+from pipeline.store import Store, Tx, deliveries, editions, feeds, items, open_store, outputs, runs, sources, subscribers
+from pipeline.store.outputs import OutputState
 from tests.conftest import WriteSettings
 from tests.store.builders import (
     ACCEPTED,
@@ -31,7 +32,7 @@ from tests.store.builders import (
 WRITES: dict[str, Callable[[Tx], object]] = {
     "feeds.name_in_settings": lambda tx: feeds.name_in_settings(tx, {"new": ("https://new.example.org/",)}),
     "feeds.set_next_seq": lambda tx: feeds.set_next_seq(tx, "po", 99),
-    "feeds.set_input": lambda tx: feeds.set_input(tx, "po", "hash", NOW),
+    "outputs.set_input": lambda tx: outputs.set_input(tx, "po", [OutputState("feeds/po", input_hash="hash")]),
     "feeds.set_site_paused": lambda tx: feeds.set_site_paused(tx, True),
     "sources.mark_collected": lambda tx: sources.mark_collected(tx, sources.sources(tx)[0], NOW),
     "items.add": lambda tx: items.add(tx, 1, SOURCE, candidate(77), status=ItemStatus.HELD, now=NOW),

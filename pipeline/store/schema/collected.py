@@ -19,6 +19,7 @@ class SourceRow(Base):
     ``way_…``: how ``kind = "auto"`` found that it is best read. ``moved_to`` since ``moved_at``: where all permanent redirects
     led. ``why``: the reason for ``next_poll_at``. ``whole_at``: the last unconditional request; ``repeats``: how often in a row
     a conditional request was answered with the same bytes, ``body_hash``, all the same. ``hints`` as in ``PollHints``.
+    ``title``: what it calls itself.
     """
 
     __tablename__ = "sources"
@@ -46,6 +47,7 @@ class SourceRow(Base):
     body_hash: Mapped[str] = mapped_column(String(64), default="", server_default=EMPTY)
     repeats: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     hints: Mapped[dict[str, Any] | None]
+    title: Mapped[str] = mapped_column(Text, default="", server_default=EMPTY)
     __table_args__ = (one_of("state", SourceState),)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pipeline.models import ImageState, SignupStatus
+from pipeline.models import ImageState, PartKind, SignupStatus
 from pipeline.store.schema.columns import Base, Id, new_id, one_of, only_where
 
 
@@ -48,15 +48,20 @@ class SignupRow(Base):
 class OutputRow(Base):
     """Published files beside a feed's own (one per topic, source or category), kept stable like those of ``FeedRow``.
 
-    ``path``: below ``var/public``, without the extension.
+    ``path``: below ``var/public``, without the extension. ``word``: by which items are taken, a folded topic or category or a
+    source's address; whoever has a path keeps it. ``title``: as people read it.
     """
 
     __tablename__ = "outputs"
     path: Mapped[str] = mapped_column(Text, primary_key=True)
     feed: Mapped[str] = mapped_column(ForeignKey("feeds.slug"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    word: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
     input_hash: Mapped[str] = mapped_column(String(64), default="")
     written_hash: Mapped[str] = mapped_column(String(64), default="")
     changed_at: Mapped[datetime | None]
+    __table_args__ = (one_of("kind", PartKind),)
 
 
 class ImageRow(Base):

@@ -13,6 +13,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column("sources", sa.Column("title", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.create_table(
         "signups",
         sa.Column("id", ID, autoincrement=False, nullable=False),
@@ -45,9 +46,13 @@ def upgrade() -> None:
         "outputs",
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("feed", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("word", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
         sa.Column("input_hash", sa.String(length=64), nullable=False),
         sa.Column("written_hash", sa.String(length=64), nullable=False),
         sa.Column("changed_at", MOMENT, nullable=True),
+        sa.CheckConstraint("kind IN ('topic', 'category', 'source')", name=op.f("ck_outputs_kind")),
         sa.ForeignKeyConstraint(["feed"], ["feeds.slug"], name=op.f("fk_outputs_feed")),
         sa.PrimaryKeyConstraint("path", name=op.f("pk_outputs")),
     )
