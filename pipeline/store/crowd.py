@@ -64,14 +64,8 @@ class NewSubscription:
 def look_up(tx: Tx, folded: Sequence[str]) -> dict[str, Known]:
     """Who of these folded addresses is stored."""
     found: dict[str, Known] = {}
-    mine = (
-        SubscriptionRow.id,
-        SubscriptionRow.feed,
-        SubscriptionRow.status,
-        SubscriptionRow.schedule_id,
-        SubscriptionRow.choice_id,
-    )
-    query = select(SubscriberRow.folded, SubscriberRow.id, SubscriberRow.name, *mine)
+    theirs = [getattr(SubscriptionRow, name) for name in ("id", "feed", "status", "schedule_id", "choice_id")]
+    query = select(SubscriberRow.folded, SubscriberRow.id.label("person"), SubscriberRow.name, *theirs)
     query = query.outerjoin(SubscriptionRow, SubscriptionRow.subscriber_id == SubscriberRow.id)
     for some in _slices(folded):
         for row in tx.execute(query.where(SubscriberRow.folded.in_(some))):
