@@ -114,7 +114,7 @@ def _line(site: Site, header: list[str], row: list[str]) -> WantedSubscription |
 
 def wanted(site: Site, values: Mapping[str, str]) -> WantedSubscription:
     """A checked subscription from texts by column name; ValueError says what is wrong with them."""
-    values = {name: one_line(value) for name, value in values.items()}
+    values = {name: one_line(value) if value else "" for name, value in values.items()}
     feed = site.settings.feeds.get(site.settings.current_slug(values["feed"]))
     if feed is None:
         known = ", ".join(sorted(site.settings.feeds)) or "none yet"
