@@ -33,6 +33,8 @@ from tests.world import World, moment
 
 PEOPLE = 2000
 FEEDS = 1000
+SUBSCRIPTIONS = 1_000_000
+LINES = 100_000
 ANN = Personal("ann@example.org", "Ann", "<x@example.org>", "https://news.example.org/unsubscribe/x", "mailto:a@example.org")
 
 
@@ -49,7 +51,9 @@ def main() -> None:
     collecting, spent = _collecting()
     published, formats = _publishing()
     served, serving_said = serving.measure()
-    rows += collecting + published + served
+    many, said = _many_people()
+    rows += collecting + published + served + many
+    spent += said
     head = f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, 2 cores, everything on one machine.\n"
     table = "| what | Gazet | peer | ratio (Gazet ÷ peer) |\n|---|---|---|---|\n" + "".join(
         f"| {' | '.join(row)} |\n" for row in rows
@@ -75,6 +79,38 @@ def _publishing() -> tuple[list[tuple[str, str, str, str]], str]:
         f" {ours:.2f} s, with feedgen used plainly {theirs:.2f} s. Where nothing is new nothing is rendered.\n"
     )
     return [_row(what, publish.ITEMS / ours, "feedgen, used plainly", publish.ITEMS / theirs)], said
+
+
+def _many_people() -> tuple[list[tuple[str, str, str, str]], str]:
+    """A million subscriptions that are due, and a CSV of a hundred thousand lines, each in a process of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gazet-bench-"))
+    try:
+        found = {what: _people(what, count, folder / what) for what, count in (("due", SUBSCRIPTIONS), ("import", LINES))}
+    finally:
+        shutil.rmtree(folder)
+    due, brought = found["due"], found["import"]
+    peer = "sqlite3 rows into a dict, no items chosen"
+    rows = [
+        _row(f"due subscriptions grouped, {SUBSCRIPTIONS:,}", SUBSCRIPTIONS / due["seconds"], peer, SUBSCRIPTIONS / due["peer"]),
+        _row(
+            f"CSV lines imported, {LINES:,} all new",
+            LINES / brought["seconds"],
+            "csv, email-validator, sqlite3 executemany",
+            LINES / brought["peer"],
+        ),
+    ]
+    said = (
+        f"Due: {due['seconds']:.1f} s for {SUBSCRIPTIONS:,} subscriptions, digests chosen, at most {due['megabytes']} MB "
+        f"({due['resting']} MB before it). Import: {brought['seconds']:.1f} s for {LINES:,} lines, {brought['again']:.1f} s when "
+        f"all are known, at most {brought['megabytes']} MB.\n"
+    )
+    return rows, said
+
+
+def _people(what: str, count: int, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.people", what, str(count), str(folder)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return found
 
 
 def _collecting() -> tuple[list[tuple[str, str, str, str]], str]:

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from pipeline.config import WEEKDAYS, FeedSettings, clock_time, language_tag, time_zone, valid_address
-from pipeline.errors import UsageError
-from pipeline.jobs import slots
+from pipeline.errors import StoreError, UsageError
+from pipeline.jobs import crowd, slots
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.shown import one_line
 from pipeline.store import Tx, items, snoozing, subscribers
+from pipeline.store.crowd import NewSubscription
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
 
 COLUMNS = (
@@ -35,7 +36,8 @@ COLUMNS = (
     "consent",
     "snoozed_until",
 )
-_BATCH = 500
+_BATCH = 1000
+_TRIES = 5
 _DAY = re.compile(r"0?[1-9]|[12][0-9]|3[01]")
 _LONGEST_NAME = 200
 _LONGEST_CONSENT = 2000
@@ -128,7 +130,7 @@ def _line(site: Site, header: list[str], row: list[str]) -> WantedSubscription |
 
 def wanted(site: Site, values: Mapping[str, str]) -> WantedSubscription:
     """A checked subscription from texts by column name; ValueError says what is wrong with them."""
-    values = {name: one_line(value) for name, value in values.items()}
+    values = {name: one_line(value) if value else "" for name, value in values.items()}
     feed = site.settings.feeds.get(site.settings.current_slug(values["feed"]))
     if feed is None:
         known = ", ".join(sorted(site.settings.feeds)) or "none yet"
@@ -200,7 +202,7 @@ def import_subscribers(
     now: datetime,
     progress: Callable[[int], None] = lambda done: None,  # noqa: ARG005
 ) -> Imported:
-    """Store the valid lines, 500 a transaction, and count what became of each; the others are listed with their reason."""
+    """Store the valid lines, 1,000 a transaction, and count what became of each; the others are listed with their reason."""
     result = Imported()
     batch: list[WantedSubscription] = []
     with site.store.write() as tx:
@@ -219,9 +221,15 @@ def import_subscribers(
 
 
 def _store(site: Site, batch: list[WantedSubscription], result: Imported, now: datetime) -> None:
-    with site.store.write() as tx:
-        desk = _Desk(site, tx, now)
-        counted = Counter(desk.join(wish) for wish in batch)
+    """All of them or, where somebody else was in the way again and again, none. Raises StoreError."""
+    for tries in range(_TRIES):
+        try:
+            with site.store.write() as tx:
+                counted = crowd.join_all(tx, _Desk(site, tx, now), site.links.address_hash, batch, now)
+            break
+        except StoreError as error:
+            if not error.retryable or tries == _TRIES - 1:
+                raise
     result.counts += counted
 
 
@@ -301,16 +309,23 @@ class _Desk:
         )
         if wish.snoozed_until is not None:
             snoozing.snooze(self.tx, identity, wish.feed, wish.snoozed_until, self.now)
-        # An exported opt-out brings along how the person had once agreed.
-        opt_out = wish.status in OPTED_OUT
-        if wish.consent or not opt_out:
-            self._consent(identity, "joined", wish.consent or f"imported as {wish.status}")
-        if opt_out:
-            self._consent(identity, "left", f"imported as {wish.status}")
+        for action, evidence in _evidence(wish):
+            self._consent(identity, action, evidence)
         return identity
 
+    def begin(self, person: int, wish: WantedSubscription) -> NewSubscription:
+        """What ``_subscribe`` would write."""
+        arrangement = self.arrangement(wish)
+        return NewSubscription(
+            person, wish.address, wish.feed, *arrangement, wish.status, self._cursor(wish.feed), tuple(_evidence(wish))
+        )
+
+    def arrangement(self, wish: WantedSubscription) -> tuple[int, int]:
+        """The schedule and the choice of this wish, made when new."""
+        return self._schedule(wish), self._choice(wish.choice)
+
     def _rearrange(self, identity: int, wish: WantedSubscription) -> bool:
-        schedule, choice = self._schedule(wish), self._choice(wish.choice)
+        schedule, choice = self.arrangement(wish)
         return subscribers.rearrange(self.tx, identity, schedule_id=schedule, choice_id=choice, now=self.now)
 
     def _consent(self, identity: int, action: str, evidence: str) -> None:
@@ -335,6 +350,15 @@ class _Desk:
             count = self.site.feed(slug).digest.first_items
             self._cursors[slug] = items.seq_before_newest_mailed(self.tx, slug, count)
         return self._cursors[slug]
+
+
+def _evidence(wish: WantedSubscription) -> Iterator[tuple[str, str]]:
+    """(action, evidence) of a subscription that begins; an exported opt-out brings along how the person had once agreed."""
+    opt_out = wish.status in OPTED_OUT
+    if wish.consent or not opt_out:
+        yield "joined", wish.consent or f"imported as {wish.status}"
+    if opt_out:
+        yield "left", f"imported as {wish.status}"
 
 
 def unsubscribe(site: Site, address: str, feed: str | None, now: datetime) -> list[str]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
-from pipeline.errors import UsageError
-from pipeline.jobs import people
+from pipeline.errors import StoreError, UsageError
+from pipeline.jobs import crowd, people
 from pipeline.jobs.people import COLUMNS, WantedSubscription
-from pipeline.store import subscribers
+from pipeline.store import record, subscribers
 from pipeline.store.subscribers import OPTED_OUT
 from tests.integration.command import Ended, gazet
 from tests.servers.web import WebServer
@@ -230,6 +233,146 @@ def test_no_order_of_lines_revives_somebody_who_left(known: World, batches: list
         brought_in(world, written(batch))
         gone |= {row["email"].casefold() for row in batch if row.get("status", "").lower() in OPTED_OUT}
         assert {row["email"].casefold() for row in exported(world) if row["status"] in OPTED_OUT} == gone
+
+
+def facts(world: World) -> list[tuple[object, ...]]:
+    """All that stands of everybody, without identities and in an order of its own."""
+    queries = (
+        "SELECT address, folded, name FROM subscribers",
+        "SELECT s.address, t.feed, t.status, t.settled_seq, c.hash, h.cadence, h.zone, h.next_due_at FROM subscriptions t"
+        " JOIN subscribers s ON s.id = t.subscriber_id"
+        " JOIN choices c ON c.id = t.choice_id JOIN schedules h ON h.id = t.schedule_id",
+        "SELECT s.address, t.feed, e.action, e.evidence FROM consents e"
+        " JOIN subscriptions t ON t.id = e.subscription_id JOIN subscribers s ON s.id = t.subscriber_id ORDER BY e.id",
+        "SELECT hash FROM choices",
+        "SELECT feed, cadence, weekday, day, time, zone FROM schedules",
+    )
+    with world.site.store.read() as tx:
+        rows = [(number, *row) for number, query in enumerate(queries) for row in tx.exec_driver_sql(query)]
+    return sorted(rows, key=lambda row: [str(value) for value in (row[:3] if row[0] == 2 else row)])  # consents keep their order
+
+
+def left_by(world: World, since: int) -> list[str]:
+    """The statuses of those who left, as the record says from its ``since``-th line on."""
+    folder = world.folder / record.FOLDER
+    lines = list(record.parse([line for day in record.days(folder) for line in record.raw_lines(folder, day)]))
+    return sorted(fact.status for line in lines[since:] for fact in line.facts or () if isinstance(fact, record.Left))
+
+
+def record_length(world: World) -> int:
+    folder = world.folder / record.FOLDER
+    return sum(len(record.raw_lines(folder, day)) for day in record.days(folder))
+
+
+def one_by_one(world: World, text: str) -> Counter[str]:
+    wishes = [
+        wish for _, wish in people.read_csv(world.site, io.StringIO(text, newline="")) if isinstance(wish, WantedSubscription)
+    ]
+    brought_in(world, "email,feed\n")  # it names the feeds
+    with world.site.store.write() as tx:
+        return Counter(people.join(world.site, tx, wish, NOW) for wish in wishes)
+
+
+@settings(QUICK, max_examples=40)
+@given(files=st.lists(st.lists(rows, max_size=12), min_size=1, max_size=3), away=addresses | st.none())
+def test_lines_that_are_written_together_come_to_what_they_come_to_one_by_one(
+    known: World, other: World, files: list[list[dict[str, str]]], away: str | None
+) -> None:
+    first, second = emptied(known), emptied(other)
+    begun = [record_length(first), record_length(second)]
+    for world in (first, second):
+        with world.site.store.write() as tx:
+            tx.exec_driver_sql("DELETE FROM suppressions")
+            if away:
+                subscribers.suppress(tx, world.site.links.address_hash(away), "complaint", NOW)
+    for file in files:
+        done = brought_in(first, written(file))
+        assert done.refused == []
+        assert done.counts == one_by_one(second, written(file))
+    assert facts(first) == facts(second)
+    assert left_by(first, begun[0]) == left_by(second, begun[1])
+
+
+def test_a_batch_keeps_its_rules_on_either_database(any_world: World) -> None:
+    """Two spellings, two feeds, who leaves and comes back within one file, who left before, who is suppressed."""
+    world = any_world
+    world.write_feed("vo")
+    world.reopen()
+    brought_in(world, "email,feed,status\nleft@example.org,po,unsubscribed\nold@example.org,po,\nwaits@example.org,po,pending\n")
+    with world.site.store.write() as tx:
+        subscribers.suppress(tx, world.site.links.address_hash("never@example.org"), "complaint", NOW)
+    lines = [
+        "Ann@Example.org,po,Ann,,,",
+        "ann@example.org,po,,,zorg,",
+        "ANN@EXAMPLE.ORG,vo,Ann V,,,",
+        "bob@example.org,po,Bob,,,form",
+        "Bob@example.org,po,,unsubscribed,,",
+        "bob@example.org,po,Bob,,,again",
+        "cas@example.org,po,,unsubscribed,,",
+        "Cas@example.org,po,Cas,,,",
+        "LEFT@example.org,po,,,,",
+        "left@example.org,vo,,,,",
+        "old@example.org,po,Old,,,",
+        "waits@example.org,po,,active,,",
+        "Never@example.org,po,,,,",
+        "dee@example.org,po,Dee,,,",
+        "Eve@example.org,po,Eve,,,",
+        "eve@example.org,vo,Eva,,,",
+        "dee@example.org,vo,,complained,,once",
+    ]
+    done = brought_in(world, "email,feed,name,status,topics,consent\n" + "\n".join(lines) + "\n")
+    assert done.refused == []
+    assert done.counts == {"added": 7, "changed": 2, "unchanged": 1, "opted out": 3, "left before": 4}
+    assert [(row["email"], row["feed"], row["name"], row["status"], row["topics"]) for row in exported(world)] == [
+        ("Ann@example.org", "po", "Ann V", "active", "zorg"),
+        ("bob@example.org", "po", "Bob", "unsubscribed", ""),
+        ("cas@example.org", "po", "Cas", "unsubscribed", ""),
+        ("dee@example.org", "po", "Dee", "active", ""),
+        ("Eve@example.org", "po", "Eva", "active", ""),
+        ("left@example.org", "po", "", "unsubscribed", ""),
+        ("old@example.org", "po", "Old", "active", ""),
+        ("waits@example.org", "po", "", "active", ""),
+        ("Ann@example.org", "vo", "Ann V", "active", ""),
+        ("dee@example.org", "vo", "Dee", "complained", ""),
+        ("Eve@example.org", "vo", "Eva", "active", ""),
+        ("left@example.org", "vo", "", "active", ""),
+    ]
+    assert [row["consent"] for row in exported(world) if row["email"] == "dee@example.org"] == ["imported as active", "once"]
+    assert left_by(world, 0) == ["complained", "unsubscribed", "unsubscribed", "unsubscribed"]
+    everybody = exported(world)
+    again = brought_in(world, written(everybody))
+    assert again.counts == {"unchanged": 8, "opted out": 4}
+    assert exported(world) == everybody
+
+
+def test_thousands_of_lines_take_few_statements(world: World) -> None:
+    """Else a file of a hundred thousand keeps everybody else waiting for minutes."""
+    text = "email,feed,topics\n" + "".join(f"p{number}@example.org,po,t{number % 7}\n" for number in range(2500))
+    statements: list[str] = []
+    event.listen(world.site.store.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    for counts in ({"added": 2500}, {"unchanged": 2500}):
+        statements.clear()
+        assert brought_in(world, text).counts == counts
+        assert len(statements) < 150
+    statements.clear()
+    assert brought_in(world, text.replace(",po,t", ",po,u")).counts == {"changed": 2500}
+    assert len(statements) < 150
+
+
+def test_a_batch_that_somebody_was_in_the_way_of_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, fails = crowd.join_all, iter([True, True, False])
+
+    def in_the_way(*given: Any) -> Counter[str]:
+        done = whole(*given)
+        if next(fails):
+            error = StoreError("somebody else wrote the row")
+            error.retryable = True
+            raise error
+        return done
+
+    monkeypatch.setattr(crowd, "join_all", in_the_way)
+    assert brought_in(world, "email,feed\nann@example.org,po\n").counts == {"added": 1}
+    assert len(exported(world)) == 1
 
 
 def is_result(line: WantedSubscription | str) -> bool:
