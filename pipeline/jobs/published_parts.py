@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.config import FeedSettings
 from pipeline.jobs.parts import Planned
 from pipeline.jobs.site import Site
-from pipeline.models import Part
+from pipeline.models import Part, PartKind
 from pipeline.store import Tx, outputs
 
 
@@ -19,5 +19,5 @@ def published_parts(site: Site, feed: FeedSettings) -> list[Part]:
 
 def parts_of(tx: Tx, site: Site, slug: str) -> list[Part]:
     """The same, in a transaction."""
-    known = outputs.parts(tx, slug)
+    known = sorted(outputs.parts(tx, slug), key=lambda one: list(PartKind).index(one.kind) if one.kind else 0)
     return [Planned(one.kind, one.word, one.title, one.path).as_part(site.settings) for one in known if one.kind]

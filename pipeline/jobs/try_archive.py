@@ -14,7 +14,7 @@ def check_archive(settings: Settings, texts: Texts, now: datetime) -> None:
     items = [KeptItem(1, "Title", "https://www.example.org/1/", "", None), KeptItem(2, "Title", "", "en", now)]
     one, url = KeptEdition(1, "feed/2026-11-24T08:00", now, "Subject", "en", (1, 2), 1), settings.site.url
     listed = [{"edition": one, "url": url, "items": items}]
-    page = {"number": 2, "count": 3, "url": url}
+    page = {"number": 2, "count": 3, "url": url, "feed_url": url}
     for feed in settings.feeds.values():
         for editions in (listed, []):
             texts.render("archive.html.j2", feed.language, site=settings.site, feed=feed, editions=editions, page=page)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.config import FeedSettings
-from pipeline.jobs.site import Site
+from pipeline.jobs.site import Site, feed_url
 from pipeline.store import archive
 from pipeline.store.archive import KeptEdition, KeptItem
 from pipeline.web import conditions
@@ -42,7 +42,12 @@ def listing(desk: Desk, request: Request) -> Response:
     if int(number) > pages:
         return desk.pages.message(site, "nothing", 404)
     editions = [{"edition": one, "url": _url(site, feed, one), "items": _shown(one, items)} for one in found]
-    page = {"number": int(number), "count": pages, "url": _list_url(site, feed)}
+    page = {
+        "number": int(number),
+        "count": pages,
+        "url": _list_url(site, feed),
+        "feed_url": feed_url(site.settings, feed.slug, "html"),
+    }
     return _cached(
         request, desk.pages.page(site, "archive.html.j2", feed.language, headers=_CACHED, feed=feed, editions=editions, page=page)
     )

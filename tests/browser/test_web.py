@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from pipeline.jobs import operate
 from pipeline.models import SubscriptionStatus
 from pipeline.store import subscribers
 from tests.served import NOW, Served, digest_world, dump, links, read_link, unsubscribe_link
@@ -66,9 +67,12 @@ def test_pages_are_for_everybody(served: Served, page: Page) -> None:
     refused: list[str] = []
     page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
     link = unsubscribe_link(served.world)
+    operate.withdraw(served.world.site, 2, served.now)
     for name, url in {
         "read": read_link(served.world),
         "index": served.url + "/",
+        "archive": served.url + "/archive/po",
+        "edition": served.url + "/archive/po/2026-11-24T08:00",
         "feed": served.url + "/feeds/po.html",
         "nothing": served.url + "/nope",
         "error": link[:-1],

@@ -198,6 +198,20 @@ def _categories(world: World) -> dict[str, str]:
         return {one.title: one.path.rpartition("/")[2] for one in outputs.parts(tx, "po")}
 
 
+def test_a_withdrawn_item_makes_room_in_its_category_and_the_last_one_takes_the_feed_of_it_along(world: World) -> None:
+    world.write_feed(source="[publish]\nitems = 1\ncategories = true")
+    for number in (1, 2):
+        world.news(f"Bericht {number}", f"2026-11-20T0{number}:00", topics=("Zorg",))
+    world.run("2026-11-20T12:00")
+    assert titles(world, "po/category/zorg") == ["Bericht 2"]
+    operate.withdraw(world.site, _id(world, "Bericht 2"), moment("2026-11-20T13:00"))
+    world.run("2026-11-20T13:00")
+    assert titles(world, "po/category/zorg") == ["Bericht 1"]
+    operate.withdraw(world.site, _id(world, "Bericht 1"), moment("2026-11-20T14:00"))
+    world.run("2026-11-20T14:00")
+    assert {name.partition(".")[0] for name in state(world)} == {"po"}
+
+
 SOURCES = """\
 title = "Onderwijs: alles"
 [[source]]
