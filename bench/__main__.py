@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from bench import publish
 from pipeline import app
 from pipeline.compose import digest, message
 from pipeline.config import RelaySettings
@@ -46,12 +47,13 @@ def main() -> None:
     """Measure everything and write the table."""
     rows = [*_splice(), *_editions()]
     collecting, spent = _collecting()
-    rows += collecting
+    published, formats = _publishing()
+    rows += collecting + published
     head = f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, 2 cores, everything on one machine.\n"
     table = "| what | Gazet | peer | ratio (Gazet ÷ peer) |\n|---|---|---|---|\n" + "".join(
         f"| {' | '.join(row)} |\n" for row in rows
     )
-    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}"
+    text = f"# Results of `make bench`\n\n{head}\n{table}\n{_NOTES}\n{spent}\n{formats}"
     Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
 
@@ -61,6 +63,17 @@ Rates are per second, so a ratio above 1 means that Gazet is faster. The sender 
 commits one claim and one outcome a message (SQLite, synchronous=FULL), each behind a synced line of the
 record, which bounds it. The peers keep no account at all.
 """
+
+
+def _publishing() -> tuple[list[tuple[str, str, str, str]], str]:
+    """RSS and Atom of 5,000 items beside feedgen alone; what all four formats take is said below the table."""
+    four, ours, theirs = publish.measure()
+    what = f"RSS and Atom of a feed of {publish.ITEMS} items, items rendered"
+    said = (
+        f"Publishing: {publish.ITEMS} items of 3 KB in four formats take {four:.2f} s of CPU, uncompressed; RSS and Atom alone"
+        f" {ours:.2f} s, with feedgen used plainly {theirs:.2f} s. Where nothing is new nothing is rendered.\n"
+    )
+    return [_row(what, publish.ITEMS / ours, "feedgen, used plainly", publish.ITEMS / theirs)], said
 
 
 def _collecting() -> tuple[list[tuple[str, str, str, str]], str]:

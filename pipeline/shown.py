@@ -11,7 +11,14 @@ from pipeline.models import Item
 
 _HEADLINE = 100
 _HOST = re.compile(r"[a-z0-9._:-]+")
-_UNSHOWABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffc\U00010000-\U0010ffff]")
+_PLANES = "".join(
+    f"{chr(0x10000 * plane)}-{chr(0x10000 * plane + 0xFFFD)}" for plane in range(1, 17)
+)  # each ends in two noncharacters
+_UNSHOWABLE = re.compile(f"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffc{_PLANES}]")
+_DONE = re.compile(  # most addresses: what link() gives for itself
+    r"https?://[a-z0-9._-]++(?:/(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*+)"
+    r"(?:\?(?:[A-Za-z0-9/?:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})++)?+(?:\#(?:[A-Za-z0-9/?:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})++)?+"
+)
 
 
 def clean(text: str) -> str:
@@ -44,6 +51,8 @@ def shorten(text: str, width: int) -> str:
 
 def link(url: str) -> str:
     """An absolute http or https address as an ASCII URI (RFC 3986; hosts by IDNA 2008), "" for anything else."""
+    if _DONE.fullmatch(url):
+        return url
     try:
         parts = urlsplit(clean(url).strip())
         host = parts.hostname or ""

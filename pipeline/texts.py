@@ -10,6 +10,7 @@ one. Messages are English in the templates, so English needs no catalogue.
 
 from __future__ import annotations
 
+import functools
 import gettext
 import hashlib
 import traceback
@@ -159,6 +160,7 @@ def _fallbacks(language: str) -> list[str]:
     return list(dict.fromkeys([tag, tag.split("-")[0], "en"]))
 
 
+@functools.lru_cache(maxsize=256)
 def _locale(language: str) -> Locale:
     for tag in (language.replace("_", "-"), *_fallbacks(language)):
         try:

@@ -10,6 +10,7 @@ import codecs
 import html
 import re
 from collections import Counter
+from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
 import nh3
@@ -167,17 +168,23 @@ def clean_html(markup: str, base_url: str) -> str:
         measure(fragment)
     except TooComplexError:
         return ""
-    cleaned = nh3.clean(
-        fragment,
+    cleaned = _without(fragment, _SafeAttributes(base_url))
+    cleaned = _without(cleaned)  # what lay around a tag that is gone may not lie in what lies there now: a heading in a heading
+    cleaned = _USELESS_IMAGE.sub("", _ILLEGAL.sub("", cleaned)).strip()
+    return cleaned if _depth(cleaned) <= _MAX_CLEAN_DEPTH else f"<p>{html.escape(to_text(cleaned), quote=False)}</p>"
+
+
+def _without(markup: str, attribute_filter: Callable[[str, str, str], str | None] | None = None) -> str:
+    """The markup without tags and attributes that are not known, as a parser would write it."""
+    return nh3.clean(
+        markup,
         tags=set(_TAGS),
         clean_content_tags=set(_DROPPED),
         attributes={name: set(names) for name, names in _ATTRIBUTES.items()},
-        attribute_filter=_SafeAttributes(base_url),
+        attribute_filter=attribute_filter,
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
     )
-    cleaned = _USELESS_IMAGE.sub("", _ILLEGAL.sub("", cleaned)).strip()
-    return cleaned if _depth(cleaned) <= _MAX_CLEAN_DEPTH else f"<p>{html.escape(to_text(cleaned), quote=False)}</p>"
 
 
 class _SafeAttributes:

@@ -277,13 +277,18 @@ def _some(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
 
 
 class FeedSettings(Section):
-    """One file ``feeds/<slug>.toml``. ``slug`` is its name, ``language`` never empty after loading."""
+    """One file ``feeds/<slug>.toml``. ``slug`` is its name, ``language`` never empty after loading.
+
+    ``image``: a picture of the feed for feed readers, ``icon``: a square one.
+    """
 
     slug: str
     title: Title
     description: Plain = ""
     language: OptionalLanguage = ""
     home: OptionalHttpUrl = ""
+    image: OptionalHttpUrl = ""
+    icon: OptionalHttpUrl = ""
     aliases: tuple[Slug, ...] = ()
     source: Annotated[tuple[SourceSettings, ...], AfterValidator(_some)]
     publish: PublishSettings = PublishSettings()

@@ -48,7 +48,8 @@ class FeedDocument:
     """Everything the four published formats show. ``base_url`` is ``site.url`` without a trailing slash.
 
     ``changed_at`` is when this content was first published; ``items`` newest first. ``urls`` maps rss, atom, json and
-    html to their public addresses.
+    html to their public addresses. ``ttl``: minutes between two looks that make sense. ``image``: a picture of the feed,
+    ``icon``: a square one. ``subscribe_url`` takes the page's form, ``archive_url`` shows earlier editions; all may be empty.
     """
 
     slug: str
@@ -63,6 +64,11 @@ class FeedDocument:
     changed_at: datetime
     items: tuple[FeedItem, ...]
     urls: dict[str, str] = field(default_factory=dict)
+    ttl: int = 60
+    image: str = ""
+    icon: str = ""
+    subscribe_url: str = ""
+    archive_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from html import escape
+from typing import Any
 
 from feedgen.feed import FeedGenerator
+from feedgen.util import xml_elem
 
-from pipeline.models import FeedDocument, FeedItem
-from pipeline.publish import entries
-from pipeline.shown import headline, one_line
+from pipeline.models import Attachment, FeedDocument
+from pipeline.publish.entries import Entry, looks_like_markup, unmistakable
+from pipeline.publish.generator import Extras, Namespaces, add_entry, add_thumbnail, generator
+from pipeline.shown import link
+
+_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_TEXTS = ("title", "summary", "content")
 
 
-def render(document: FeedDocument) -> bytes:
+class _Extras(Extras):
+    """The attributes that feedgen drops, and what it does not know."""
+
+    language = ""
+
+    def extend_atom(self, entry: Any) -> None:
+        made = self.made
+        if language := made.language_beside(self.language):
+            entry.set(_LANG, language)
+        for element in entry.iterchildren(*_TEXTS):
+            if element.get("type") is None and looks_like_markup(element.text):
+                element.set("type", "html")
+                element.text = escape(element.text, quote=False)
+        if made.url:
+            entry.find("link").attrib.update({"rel": "alternate", "type": "text/html"})
+        for found in made.attachments:
+            xml_elem("link", entry, **_enclosure(found))
+        add_thumbnail(entry, made)
+
+
+def render(document: FeedDocument, entries: Sequence[Entry]) -> bytes:
     """The document as ``application/atom+xml``, UTF-8."""
-    feed = entries.generator(document, "atom", "application/atom+xml")
-    for feed_item in document.items:
-        _add(feed, feed_item)
+    feed = generator(document, "atom", "application/atom+xml")
+    feed.register_extension("extras", Namespaces, _Extras, rss=False)
+    if icon := link(document.icon):
+        feed.icon(icon)
+    if logo := link(document.image):
+        feed.logo(logo)
+    for made in entries:
+        _add(feed, made, document.language)
     xml: bytes = feed.atom_str(pretty=True)
     return xml
 
 
-def _add(feed: FeedGenerator, feed_item: FeedItem) -> None:
-    item = feed_item.item
-    entry = entries.add_entry(feed, item)
-    entry.updated(_distinct(item.updated_at, feed_item.seq))
-    for name in entries.authors(item):
-        entry.author(name=name)
-    if summary := one_line(item.summary):
-        entry.summary(summary)
-    if content := entries.content(item):
-        entry.content(content, type="html")
-    elif not entry.link():
-        entry.content(summary or headline(item))  # without a link an entry must have content (RFC 4287 §4.1.2)
+def _add(feed: FeedGenerator, made: Entry, language: str) -> None:
+    entry = add_entry(feed, made)
+    entry.extras.language = language
+    entry.published(made.published)
+    entry.updated(_distinct(made.updated, made.seq))
+    for name in made.authors:
+        entry.author(name=unmistakable(name))
+    for category in made.categories:
+        entry.category(term=category)
+    if made.url:
+        entry.link(href=made.url, rel="alternate")
+    if made.summary or made.url:  # where there is no content a summary should say something (RFC 4287 §4.1.1.1)
+        entry.summary(made.summary or made.headline)
+    if made.content:
+        entry.content(made.content, type="html")
+    elif not made.url:  # without a link an entry must have content (§4.1.2)
+        entry.content(made.summary or made.headline)
+
+
+def _enclosure(found: Attachment) -> dict[str, str]:
+    attributes = {"href": found.url, "rel": "enclosure", "type": found.media_type}
+    attributes |= {"length": str(found.length)} if found.length else {}
+    return attributes | ({"title": unmistakable(found.title)} if found.title else {})
 
 
 def _distinct(at: datetime, seq: int) -> datetime:

@@ -1,84 +1,103 @@
-"""What RSS and Atom share: a feedgen generator with its traps stepped over.
+"""An item as every format shows it, made ready once: clean text, addresses that work, each thing once.
 
-feedgen takes the last link as the channel's (so ``self`` comes first, ``alternate`` last), reads the clock where no date
-is set, puts new entries in front, and drops rel, type, length and title of an Atom entry's links.
+Item ─▶ Entry ─▶ rss, atom, json_feed, html
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from html.entities import name2codepoint
 
-from feedgen.entry import FeedEntry
-from feedgen.ext.base import BaseEntryExtension, BaseExtension
-from feedgen.feed import FeedGenerator
+from babel import Locale
 
-from pipeline import __version__
-from pipeline.models import Attachment, FeedDocument, Item
-from pipeline.publish.identity import entry_id, feed_id
+from pipeline.models import Attachment, FeedDocument, FeedItem, Image, Item, Precision
+from pipeline.publish.identity import entry_id
 from pipeline.shown import clean, headline, link, one_line
 
-_ATOM_LINK = "link"
 _UNKNOWN_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*")
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z0-9]{1,8}){0,4}")
+_ADDRESS = re.compile(r"<[^<>@\s]++@[^<>@\s]++>")
+_AS_MARKUP = re.compile(r"<(?=[/!?A-Za-z])|&(?=#\w|(?P<name>\w++))")
+_JOINER = "\N{WORD JOINER}"
 
 
-class _Links(BaseEntryExtension):  # type: ignore[misc]
-    """Gives an Atom entry's links back their attributes."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a format says of an item; ``seq`` is its number in the feed.
 
-    def __init__(self) -> None:
-        self.links: list[dict[str, str]] = []
+    ``title`` may be empty, ``headline`` never is. ``content`` is sanitised HTML. ``dated``: the item's date for people. The other
+    times are whole seconds in UTC: ``published`` is never later than the item was known, ``updated`` never before that.
+    ``language`` is a tag (BCP 47), empty where none is known.
+    """
 
-    def extend_atom(self, entry: Any) -> Any:
-        for element, attributes in zip(entry.findall(_ATOM_LINK), self.links, strict=True):
-            element.attrib.update(attributes)
-        return entry
+    id: str
+    seq: int
+    url: str
+    title: str
+    headline: str
+    kicker: str
+    summary: str
+    content: str
+    dated: datetime
+    precision: Precision
+    published: datetime
+    updated: datetime
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    attachments: tuple[Attachment, ...]
+    image: Image | None
+    language: str
 
-
-def generator(document: FeedDocument, extension: str, media_type: str) -> FeedGenerator:
-    """A feedgen feed with everything but its entries; ``extension`` is that of the document itself (rss, atom)."""
-    feed = FeedGenerator()
-    feed.register_extension("links", BaseExtension, _Links, rss=False)
-    feed.id(feed_id(document))
-    feed.title(one_line(document.title))
-    feed.description(one_line(document.description) or one_line(document.title))
-    feed.language(document.language)
-    feed.updated(document.changed_at)
-    feed.author(name=one_line(document.site_title), uri=link(document.home_url))
-    feed.generator("Gazet", version=__version__)
-    feed.link(href=link(document.urls[extension]), rel="self", type=media_type)
-    feed.link(href=link(document.urls["html"]), rel="alternate", type="text/html")
-    return feed
-
-
-def add_entry(feed: FeedGenerator, item: Item) -> FeedEntry:
-    """The item at the end of the feed with what both formats show; summary and content are each format's own."""
-    entry = feed.add_entry(order="append")
-    entry.id(entry_id(item))
-    entry.title(headline(item))
-    entry.published(item.published_at)
-    entry.updated(item.updated_at)
-    for category in categories(item):
-        entry.category(term=category)
-    for attributes in _links(item):
-        entry.links.links.append(attributes)
-        entry.link(**attributes)
-    return entry
+    def language_beside(self, language: str) -> str:
+        """The entry's language where it is not ``language``, the feed's own; else ""."""
+        return "" if self.language.casefold() == language.casefold() else self.language
 
 
-def categories(item: Item) -> list[str]:
-    """The item's categories without blanks and repetitions."""
-    return list(dict.fromkeys(name for name in map(one_line, item.categories) if name))
+def entries_of(document: FeedDocument) -> tuple[Entry, ...]:
+    """The document's items in its order; of two with one id the first, since an id names one entry (RFC 4287 §4.1.1)."""
+    return tuple({made.id: made for made in map(_entry, reversed(document.items))}.values())[::-1]
 
 
-def authors(item: Item) -> list[str]:
-    """The item's authors without blanks and repetitions."""
-    return list(dict.fromkeys(name for name in map(one_line, item.authors) if name))
+def _entry(listed: FeedItem) -> Entry:
+    item = listed.item
+    # A date without a time is noon, which in the morning lies ahead: to readers and validators a mistake, or not yet to be shown.
+    published = _seconds(min(item.published_at, max(item.first_seen_at, item.updated_at)))
+    return Entry(
+        id=entry_id(item),
+        seq=listed.seq,
+        url=link(item.url),
+        title=one_line(item.title),
+        headline=headline(item),
+        kicker=one_line(item.kicker),
+        summary=one_line(item.summary),
+        content=clean(item.content_html).strip(),
+        dated=item.published_at,
+        precision=item.published_precision,
+        published=published,
+        updated=max(published, _seconds(item.updated_at)),
+        authors=_each_once(_ADDRESS.sub("", name) if "@" in name else name for name in item.authors),
+        categories=_each_once(item.categories),
+        attachments=tuple(_attachments(item)),
+        image=_image(item.image),
+        language=language_tag(item.language),
+    )
 
 
-def attachments(item: Item) -> Iterator[Attachment]:
-    """The item's attachments that have a usable address, each once, with a media type that is one (RFC 6838 §4.2)."""
+def _seconds(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in map(one_line, names) if name))
+
+
+def _attachments(item: Item) -> Iterator[Attachment]:
+    """Those with a usable address, each once, with a media type that is one (RFC 6838 §4.2)."""
     seen = set()
     for found in item.attachments:
         url = link(found.url)
@@ -88,15 +107,37 @@ def attachments(item: Item) -> Iterator[Attachment]:
             yield Attachment(url, media_type, max(found.length, 0), one_line(found.title))
 
 
-def content(item: Item) -> str:
-    """The item's sanitised HTML, "" where it has none."""
-    return clean(item.content_html).strip()
+def _image(image: Image | None) -> Image | None:
+    url = link(image.url) if image else ""
+    return replace(image, url=url, alt=one_line(image.alt)) if image and url else None
 
 
-def _links(item: Item) -> Iterator[dict[str, str]]:
-    if url := link(item.url):
-        yield {"href": url, "rel": "alternate", "type": "text/html"}
-    for found in attachments(item):
-        attributes = {"href": found.url, "rel": "enclosure", "type": found.media_type}
-        attributes |= {"length": str(found.length)} if found.length else {}
-        yield attributes | ({"title": found.title} if found.title else {})
+def language_tag(language: str) -> str:
+    """The language as BCP 47 writes it, "" for what names none: sources say "nl_NL", and also "Nederlands" or "default"."""
+    tag = language.strip().replace("_", "-")
+    found = _LANGUAGE.fullmatch(tag)
+    return tag if found and found[1].lower() in _languages() else ""
+
+
+@functools.cache
+def _languages() -> frozenset[str]:
+    return frozenset(Locale("en").languages)
+
+
+def looks_like_markup(text: str) -> bool:
+    """Whether a reader that takes plain text for HTML would show something else."""
+    return unmistakable(text) != text
+
+
+def unmistakable(text: str) -> str:
+    """Plain text that stays the same to those that read it as HTML: an invisible joiner follows a "<" or "&" that begins something.
+
+    RSS never said which of the two a title is, so readers differ, and validators warn of both ways to escape it.
+    """
+    return _AS_MARKUP.sub(_apart, text) if "<" in text or "&" in text else text
+
+
+def _apart(begun: re.Match[str]) -> str:
+    name = begun["name"]
+    harmless = name is not None and name.isalpha() and name not in name2codepoint and name != "apos"
+    return begun[0] if harmless else begun[0] + _JOINER

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from pipeline.models import Attachment, FeedDocument, Item, Precision
-from pipeline.publish import entries
-from pipeline.shown import headline, link, one_line
+from pipeline.models import Attachment, FeedDocument, Precision
+from pipeline.publish.entries import Entry
 from pipeline.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """An item as the page shows it: text and links are safe to show; ``language`` only where it is not the feed's."""
+class _Shown:
+    """An entry as the page shows it; ``language`` only where it is not the feed's."""
 
     title: str
     url: str
@@ -26,23 +27,24 @@ class _Entry:
     language: str
 
 
-def render(document: FeedDocument, texts: Texts) -> bytes:
+def render(document: FeedDocument, entries: Sequence[Entry], texts: Texts) -> bytes:
     """The page as UTF-8; raises TemplateFault."""
-    shown = [_entry(feed_item.item, document.language) for feed_item in document.items]
-    return texts.render("feed.html.j2", document.language, feed=document, items=shown).encode()
+    shown = [_shown(made, document.language) for made in entries]
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(document.base_url))
+    return texts.render("feed.html.j2", document.language, feed=document, items=shown, origin=origin).encode()
 
 
-def _entry(item: Item, language: str) -> _Entry:
-    return _Entry(
-        title=headline(item),
-        url=link(item.url),
-        kicker=one_line(item.kicker),
-        summary=one_line(item.summary),
-        at=item.published_at,
-        precision=item.published_precision,
-        authors=tuple(entries.authors(item)),
-        attachments=tuple(_named(found) for found in entries.attachments(item)),
-        language=item.language if item.language != language else "",
+def _shown(made: Entry, language: str) -> _Shown:
+    return _Shown(
+        title=made.headline,
+        url=made.url,
+        kicker=made.kicker,
+        summary=made.summary,
+        at=made.dated,
+        precision=made.precision,
+        authors=made.authors,
+        attachments=tuple(_named(found) for found in made.attachments),
+        language=made.language_beside(language),
     )
 
 

@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from pipeline.models import Attachment, FeedDocument, Item
-from pipeline.publish import entries
-from pipeline.publish.identity import entry_id
-from pipeline.shown import headline, link, one_line
+from pipeline.models import Attachment, FeedDocument
+from pipeline.publish.entries import Entry
+from pipeline.shown import link, one_line
 
 
-def render(document: FeedDocument) -> bytes:
-    """The document as ``application/feed+json``, UTF-8."""
+def render(document: FeedDocument, entries: Sequence[Entry]) -> bytes:
+    """The document as ``application/feed+json``, UTF-8, one item a line."""
     feed = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": one_line(document.title),
         "home_page_url": link(document.urls["html"]),
         "feed_url": link(document.urls["json"]),
         "description": one_line(document.description),
+        "icon": link(document.icon) or link(document.image),
         "language": document.language,
         "authors": [_filled({"name": one_line(document.site_title), "url": link(document.home_url)})],
-        "items": [_item(feed_item.item) for feed_item in document.items],
     }
-    return (json.dumps(_filled(feed) | {"items": feed["items"]}, ensure_ascii=False, indent=1) + "\n").encode()
+    head = json.dumps(_filled(feed), ensure_ascii=False, indent=1).removesuffix("\n}")
+    items = ",\n".join(json.dumps(_item(made), ensure_ascii=False) for made in entries)
+    return f'{head},\n "items": [\n{items}\n]}}\n'.encode()
 
 
-def _item(item: Item) -> dict[str, Any]:
-    content, summary = entries.content(item), one_line(item.summary)
-    body = {"content_html": content, "summary": summary} if content else {"content_text": summary or headline(item)}
+def _item(made: Entry) -> dict[str, Any]:
+    if made.content:
+        body = {"content_html": made.content, "summary": made.summary}
+    else:
+        body = {"content_text": made.summary or made.headline}
     return _filled(
         {
-            "id": entry_id(item),
-            "url": link(item.url),
-            "title": one_line(item.title),
+            "id": made.id,
+            "url": made.url,
+            "title": made.title,
             **body,
-            "image": link(item.image.url) if item.image else "",
-            "date_published": item.published_at.isoformat(),
-            "date_modified": item.updated_at.isoformat(),
-            "authors": [{"name": name} for name in entries.authors(item)],
-            "tags": entries.categories(item),
-            "language": item.language,
-            "attachments": [_attachment(found) for found in entries.attachments(item)],
+            "image": made.image.url if made.image else "",
+            "date_published": made.published.isoformat(),
+            "date_modified": made.updated.isoformat(),
+            "authors": [{"name": name} for name in made.authors],
+            "tags": made.categories,
+            "language": made.language,
+            "attachments": [_attachment(found) for found in made.attachments],
         }
     )
 

@@ -20,7 +20,7 @@ from pipeline.store import deliveries, subscribers, suppressions
 from pipeline.store.database import Tx
 from pipeline.store.record import Erased, note
 from pipeline.store.schema import ConsentRow, DeliveryRow, EditionRow, NoticeRow, SubscriptionRow
-from pipeline.store.schema_public import SignupRow
+from pipeline.store.schema.front_door import SignupRow
 from pipeline.store.subscribers import OPTED_OUT, Person, fold
 
 ERASED = "erased"

@@ -20,7 +20,7 @@ from pipeline.store import Store, migrate, personal, record, subscribers, suppre
 from pipeline.store.copy import snapshot
 from pipeline.store.database import open_file
 from pipeline.store.schema import new_id
-from pipeline.store.schema_public import SignupRow
+from pipeline.store.schema.front_door import SignupRow
 from tests.integration.command import gazet
 from tests.served import NOW, Served, digest_world, dump, links
 from tests.world import World, moment

@@ -8,12 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from lxml import etree
 from selectolax.lexbor import LexborHTMLParser
 from sqlalchemy import select
 
 from pipeline.jobs import publish_feed as job
 from pipeline.publish.files import publish_files
 from pipeline.store.schema import VariantRow
+from tests.feed_rules import atom_faults, json_faults, rss_faults
 from tests.integration.command import gazet
 from tests.world import World, moment
 
@@ -41,6 +43,45 @@ def test_a_file_that_is_altered_while_it_is_published_is_noticed_the_next_time(
     assert again.written
     assert b"Tweede bericht" in path.read_bytes()
     assert not job.publish_feed(world.site, "po", moment("2026-11-20T12:15")).written
+
+
+def test_where_nothing_is_new_nothing_is_rendered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.news("Eerste bericht", "2026-11-20T09:00")
+    world.run(AT)
+
+    def not_again(*_: object) -> dict[str, bytes]:
+        raise AssertionError("rendered")
+
+    monkeypatch.setattr(job, "render_all", not_again)
+    assert not job.publish_feed(world.site, "po", moment("2026-11-21T12:00")).written
+    world.reopen()
+    assert not job.publish_feed(world.site, "po", moment("2026-11-22T12:00")).written
+    world.news("Tweede bericht", "2026-11-20T09:00")
+    with pytest.raises(AssertionError, match="rendered"):
+        _collect_and_publish(world)
+
+
+def _collect_and_publish(world: World) -> None:
+    world.run("2026-11-22T12:05")
+    job.publish_feed(world.site, "po", moment("2026-11-22T12:05"))
+
+
+def test_published_feeds_keep_the_rules_and_say_how_often_to_look(world: World) -> None:
+    world.write_feed(every="90m", top='image = "https://www.example.org/logo.png"\nicon = "https://www.example.org/icon.png"')
+    world.news("Eerste <b>bericht</b> & meer", "2026-11-20T09:00", text="<p>Een <i>tekst</i> met <a href='/x'>een verwijzing</a>")
+    world.run(AT)
+    public = world.folder / "var/public/feeds"
+    rss = (public / "po.rss").read_bytes()
+    assert (rss_faults(rss), atom_faults((public / "po.atom").read_bytes()), json_faults((public / "po.json").read_bytes())) == (
+        [],
+        [],
+        [],
+    )
+    channel = etree.fromstring(rss)[0]
+    assert (channel.findtext("ttl"), channel.findtext("image/url")) == ("90", "https://www.example.org/logo.png")
+    page = (public / "po.html").read_text(encoding="utf-8")
+    assert 'action="https://nieuws.example.org/subscribe/po"' in page
+    assert 'href="https://nieuws.example.org/archive/po"' in page
 
 
 def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(world: World) -> None:

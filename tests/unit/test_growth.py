@@ -56,9 +56,11 @@ MODULES = (
     "http.urls",
     "jobs.preference_fields",
     "publish.entries",
+    "publish.rss",
     "shown",
 )
 WHOLE = (
+    "_DONE",
     "_AWAY_NAME",
     "_ASIDE_TEXT",
     "_ERROR_TITLE",
