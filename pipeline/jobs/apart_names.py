@@ -3,4 +3,5 @@
 SURVEY = "pipeline.collect.document:survey"
 WEIGH = "pipeline.collect.document:weigh"
 READ_DOCUMENT = "pipeline.collect.document:read_document"
+COPY_OF = "pipeline.collect.picture:copy_of"
 READ_ARTICLE = "pipeline.collect.read_article:read_article"

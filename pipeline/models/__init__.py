@@ -15,6 +15,7 @@ from pipeline.models.read import (
     Attachment,
     CandidateItem,
     Image,
+    ImageCopy,
     Offer,
     Order,
     ParsedItem,
@@ -28,7 +29,7 @@ from pipeline.models.read import (
     Whereabouts,
 )
 from pipeline.models.sent import Blame, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
-from pipeline.models.shown import Choice, DigestDocument, FeedDocument, FeedItem, Item, Rhythm, Selection
+from pipeline.models.shown import Choice, DigestDocument, FeedDocument, FeedItem, Item, Picture, Rhythm, Selection
 from pipeline.models.words import (
     OPEN_DELIVERIES,
     Cadence,
@@ -60,6 +61,7 @@ __all__ = [
     "FeedDocument",
     "FeedItem",
     "Image",
+    "ImageCopy",
     "ImageState",
     "Item",
     "ItemStatus",
@@ -73,6 +75,7 @@ __all__ = [
     "ParsedSource",
     "PastVersion",
     "Personal",
+    "Picture",
     "PollHints",
     "Precision",
     "Proposal",

@@ -34,6 +34,16 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """The copy of an item's image that pages and mails show: ``file`` below /media/, its size in pixels, words for it or ""."""
+
+    file: str
+    width: int
+    height: int
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeedItem:
     """An item with its number in one feed. ``mailed`` False: published, but never part of a digest."""
 
@@ -41,6 +51,7 @@ class FeedItem:
     mailed: bool
     released_at: datetime
     item: Item
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
