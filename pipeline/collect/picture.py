@@ -3,7 +3,8 @@
     bytes ─▶ of which kind, how large ─▶ first frame, upright ─▶ small, on white, sRGB ─▶ JPEG, or PNG where that is exact and small
 
 Nothing of the file goes into the copy but its pixels: no place and camera (EXIF), no comment, no profile, no second frame. The
-same bytes give the same copy. For a process that can be killed (``apart``): ``MEGABYTES`` is what it needs.
+same bytes give the same copy. For a process that can be killed (``apart``): 16 megapixels with transparency need 140 MB there,
+for Pillow keeps four bytes for each, and so does scaling.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from pipeline.models import ImageCopy
 
-MEGABYTES = 200
-"""16 megapixels with transparency need 140: Pillow keeps four bytes for each, and so does scaling."""
 MAX_WIDTH, MAX_HEIGHT = 1_200, 1_600
 LEAST = 64
 """Pixels in either direction: what is smaller is an icon, or counts who reads."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pipeline import __version__
 from pipeline.config import FeedSettings, Settings
+from pipeline.jobs.pictures import with_pictures
 from pipeline.jobs.site import Site, feed_url
 from pipeline.models import FeedDocument, FeedItem
 from pipeline.publish import FORMATS, render_all
@@ -39,7 +40,7 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
     feed = site.feed(slug)
     with site.store.read() as tx:
         state = feeds.state(tx, slug)
-        listed = items.newest(tx, slug, feed.publish.items)
+        listed = with_pictures(site, tx, items.newest(tx, slug, feed.publish.items), copies=feed.publish.images)
     folder = public_folder(site)
     undated = document_of(site.settings, feed, listed, datetime(1970, 1, 1, tzinfo=UTC))
     input_hash = _input_hash(undated, site.texts.fingerprint())

@@ -18,6 +18,7 @@ from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import intro as intros
 from pipeline.jobs import open_edition, slots
 from pipeline.jobs.lines import count
+from pipeline.jobs.pictures import with_pictures
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.site import Site
 from pipeline.models import Choice, FeedItem, OutgoingMessage, Personal, RenderedVariant, Selection
@@ -156,6 +157,9 @@ def _render(
     site: Site, feed: FeedSettings, choice: Choice, selection: Selection, intro: Intro | None, due_at: datetime, now: datetime
 ) -> RenderedVariant:
     web_url = site.links.web_url(site.settings.site.url, NOBODY)
+    with site.store.read() as tx:
+        shown = with_pictures(site, tx, selection.items, copies=feed.digest.images)
+    selection = replace(selection, items=tuple(shown))
     document = open_edition.document_for(
         site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=now, intro=intro
     )
@@ -179,6 +183,7 @@ def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
         found["mail.html"] = html.encode()
     with site.store.read() as tx:
         newest = items.newest(tx, made.feed.slug, made.feed.publish.items)
+        newest = with_pictures(site, tx, newest, copies=made.feed.publish.images)
     document = document_of(site.settings, made.feed, newest, now.replace(microsecond=0))
     return found | {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}
 

@@ -10,7 +10,7 @@ from pipeline.config import Settings
 from pipeline.jobs.open_edition import document_for
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.try_own_pages import check_own_pages
-from pipeline.models import Attachment, Choice, FeedItem, Image, Item, ItemStatus, Precision, Selection
+from pipeline.models import Attachment, Choice, FeedItem, Image, Item, ItemStatus, Picture, Precision, Selection
 from pipeline.publish import render_all
 from pipeline.texts import Texts
 
@@ -81,4 +81,5 @@ def _sample(number: int, now: datetime) -> FeedItem:
         status=ItemStatus.RELEASED,
         content_hash="",
     )
-    return FeedItem(seq=number, mailed=True, released_at=now, item=item)
+    picture = Picture(f"00/{'0' * 40}.jpg", 640, 360, "A picture")
+    return FeedItem(seq=number, mailed=True, released_at=now, item=item, picture=picture)

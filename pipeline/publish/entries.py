@@ -14,7 +14,7 @@ from html.entities import name2codepoint
 
 from babel import Locale
 
-from pipeline.models import Attachment, FeedDocument, FeedItem, Image, Item, Precision
+from pipeline.models import Attachment, FeedDocument, FeedItem, Image, Item, Picture, Precision
 from pipeline.publish.identity import entry_id
 from pipeline.shown import clean, headline, link, one_line
 
@@ -52,6 +52,7 @@ class Entry:
     attachments: tuple[Attachment, ...]
     image: Image | None
     language: str
+    picture: Picture | None = None
 
     def language_beside(self, language: str) -> str:
         """The entry's language where it is not ``language``, the feed's own; else ""."""
@@ -85,6 +86,7 @@ def _entry(listed: FeedItem) -> Entry:
         attachments=tuple(_attachments(item)),
         image=_image(item.image),
         language=language_tag(item.language),
+        picture=replace(listed.picture, alt=one_line(listed.picture.alt)) if listed.picture else None,
     )
 
 
