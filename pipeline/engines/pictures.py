@@ -16,7 +16,7 @@ from pipeline.jobs.images import LookedAt
 from pipeline.jobs.site import Site
 
 _AT_ONCE = 4
-_UNDER_WAY, _OF_ONE_HOST = 60, 15
+_UNDER_WAY, _OF_ONE_HOST = 90, 30
 """Images that are being fetched or wait for their host's turn: the others are not begun yet, so that a slow host fills no queue."""
 _CANDIDATES = 200
 _PATIENCE = 15.0

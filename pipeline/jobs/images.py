@@ -120,7 +120,7 @@ def _failed(attempts: int, reason: str, now: datetime, *, again: bool, broken: b
     """Waiting for the next attempt, or failed for good. ``rest``: seconds that its server asked for."""
     if again and attempts <= len(_PAUSES):
         pause = max(_PAUSES[attempts - 1], timedelta(seconds=min(rest, 86_400)))
-        return ImageOutcome(ImageState.WAITING, attempts, next_at=now + pause, reason=reason)
+        return ImageOutcome(ImageState.WAITING, attempts, next_at=now + pause, broken=broken, reason=reason)
     return ImageOutcome(ImageState.FAILED, attempts, broken=broken, reason=reason)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,8 @@ from pipeline.jobs.site import Site
 from pipeline.models import FeedItem, Image, Picture
 from pipeline.store import Tx, images
 from pipeline.store.images import ImageRecord
+
+_COPY = re.compile(rb'src="[^"]{0,200}?/media/([0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|png))"')
 
 
 def with_pictures(site: Site, tx: Tx, listed: Sequence[FeedItem], *, copies: bool) -> list[FeedItem]:
@@ -33,6 +37,17 @@ def _with_picture(one: FeedItem, image: Image, found: dict[str, ImageRecord], fo
     if copies and known.file and (folder / known.file).is_file():
         picture = Picture(known.file, known.width, known.height, image.alt)
     return replace(one, item=replace(one.item, image=image), picture=picture)
+
+
+def beside(site: Site, pages: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Pages that are looked at as files, by name, changed so that they show the copies, and these as files beside them."""
+    found: dict[str, bytes] = {}
+    for name, page in pages.items():
+        for file in _COPY.findall(page):
+            with suppress(OSError):
+                found[f"media/{file.decode()}"] = (media_folder(site) / file.decode()).read_bytes()
+        found[name] = _COPY.sub(rb'src="media/\1"', page)
+    return found
 
 
 def are_mailed(tx: Tx, listed: Iterable[FeedItem], now: datetime) -> None:

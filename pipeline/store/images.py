@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import delete, distinct, func, select, update
+from sqlalchemy import delete, func, select, update
 
 from pipeline.models import ImageState
 from pipeline.store import upsert
@@ -23,7 +23,7 @@ _PLAIN = ("url", "state", "file", "width", "height", "own_width", "own_height", 
 class ImageRecord:
     """What is known of an image. Sizes in pixels, 0 unknown: of the copy, which is ``file`` below the folder, and its own.
 
-    ``broken``: it failed, and nobody is to be sent to it.
+    ``broken``: nobody is to be sent to it, or not now.
     """
 
     url: str
@@ -96,7 +96,8 @@ def unnoted(tx: Tx, urls: Iterable[str], now: datetime) -> tuple[set[str], set[s
     keys = {key_of(url): url for url in urls}
     known: dict[str, datetime] = {}
     for part in parts(sorted(keys)):
-        known |= dict(tx.execute(select(ImageRow.key, ImageRow.used_at).where(ImageRow.key.in_(part))).tuples())
+        rows = tx.execute(select(ImageRow.key, ImageRow.used_at).where(ImageRow.key.in_(part)))
+        known |= {row.key: row.used_at for row in rows}
     return (
         {url for key, url in keys.items() if key not in known},
         {keys[key] for key, used_at in known.items() if used_at <= now - _A_DAY},
@@ -156,7 +157,8 @@ def lookup(tx: Tx, urls: Iterable[str]) -> dict[str, ImageRecord]:
 
 def sums(tx: Tx) -> ImageSums:
     """What there is; two images with one copy take its room once."""
-    counts = dict(tx.execute(select(ImageRow.state, func.count()).group_by(ImageRow.state)).tuples())
+    rows = tx.execute(select(ImageRow.state, func.count().label("images")).group_by(ImageRow.state))
+    counts: dict[str, int] = {row.state: row.images for row in rows}
     kept = select(ImageRow.file, func.max(ImageRow.size).label("size")).where(ImageRow.state == ImageState.KEPT)
     each = kept.group_by(ImageRow.file).subquery()
     size = tx.execute(select(func.coalesce(func.sum(each.c.size), 0))).scalar_one()
@@ -184,4 +186,4 @@ def forget(tx: Tx, keys: Sequence[str], before: datetime) -> None:
 
 def files(tx: Tx) -> set[str]:
     """Every copy that is kept."""
-    return set(tx.execute(select(distinct(ImageRow.file)).where(ImageRow.state == ImageState.KEPT)).scalars())
+    return set(tx.execute(select(ImageRow.file).where(ImageRow.state == ImageState.KEPT).distinct()).scalars())

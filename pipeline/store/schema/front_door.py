@@ -59,8 +59,8 @@ class ImageRow(Base):
     """An image that items name: ``waiting`` to be looked at, ``kept`` as ``file`` below ``var/public/media``, or ``failed``.
 
     ``key`` is the SHA-256 of its address; ``source_id`` the source that named it first. ``width`` and ``height`` in pixels and
-    ``size`` in bytes are those of the copy, ``own_width`` and ``own_height`` the image's, 0 unknown. ``broken``: it failed, and
-    nobody is to be sent to it. ``used_at``: when a feed or a mail needed it last, to the day.
+    ``size`` in bytes are those of the copy, ``own_width`` and ``own_height`` the image's, 0 unknown. ``broken``: nobody is
+    to be sent to it, or not now. ``used_at``: when a feed or a mail needed it last, to the day.
     """
 
     __tablename__ = "images"
