@@ -37,7 +37,8 @@ def preview(
 ) -> None:
     """Show the exact mail as it would be now, when it would be sent and to how many. Sends nothing, settles nothing.
 
-    With --out it writes mail.eml, mail.html, mail.txt, headers.txt and the feed as feed.rss, .atom, .json and .html.
+    With --out it writes mail.eml, mail.html, mail.txt, headers.txt and the feed as feed.rss, .atom, .json and .html;
+    copies of images go into media/, where both pages find them.
 
     Example: `gazet preview samen-opleiden --for ann@example.org --out preview`
     """
@@ -113,6 +114,7 @@ def _write(files: dict[str, bytes], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
     except OSError as error:
         raise GazetError(f"{folder}: {error.strerror}.", fix="Name a folder that can be written with --out.") from None

@@ -50,14 +50,17 @@ Function = Callable[..., Any] | str
 class Reading(Protocol):
     """Calls a pure function of ``pipeline.collect``; whatever foreign bytes do to it is a ReadError about ``url``."""
 
-    def call(self, function: Function, /, *args: Any, about: str = "", **named: Any) -> Any:
-        """The function's result. ``about`` is the address for errors where there is no argument ``url``."""
+    def call(self, function: Function, /, *args: Any, about: str = "", megabytes: int = 0, **named: Any) -> Any:
+        """The function's result. ``about`` is the address for errors where there is no argument ``url``.
+
+        ``megabytes``: what it may need beside its bytes, if that is more than a document's.
+        """
 
 
 class InProcess:
     """The same call in this process: for a command that reads one source, and where no process can be started."""
 
-    def call(self, function: Function, /, *args: Any, about: str = "", **named: Any) -> Any:
+    def call(self, function: Function, /, *args: Any, about: str = "", megabytes: int = 0, **named: Any) -> Any:  # noqa: ARG002
         """Without a limit of time or memory."""
         url = about or str(named.get("url", ""))
         try:
@@ -94,16 +97,17 @@ class ReaderProcesses:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def call(self, function: Function, /, *args: Any, about: str = "", **named: Any) -> Any:
+    def call(self, function: Function, /, *args: Any, about: str = "", megabytes: int = 0, **named: Any) -> Any:
         """The function's result; waits for a free process at most as long as four documents may take. Raises ReadError.
 
         Arguments are bytes, plain values, dataclasses and settings without secrets; results what ``apart_answers`` packs.
         """
         url = about or str(named.get("url", ""))
-        request = _request(function, args, named)
+        most = max(megabytes, self.megabytes)
+        request = _request(function, args, named, most)
         self._wait_for_turn(url)
         try:
-            kind, data = self._exchange(request, url)
+            kind, data = self._exchange(request, url, most)
         finally:
             with self._changed:
                 self._busy -= 1
@@ -133,7 +137,7 @@ class ReaderProcesses:
                 raise ReadError(url, "was not read: all reading processes are busy with other sources", fix="It is tried again.")
             self._busy += 1
 
-    def _exchange(self, request: bytes, url: str) -> tuple[bytes, bytes]:
+    def _exchange(self, request: bytes, url: str, megabytes: int) -> tuple[bytes, bytes]:
         """A process may end of idleness in the moment in which it is asked; then another one is."""
         while True:
             child = self._borrow(url)
@@ -148,7 +152,7 @@ class ReaderProcesses:
             except _Late:
                 raise self._too_long(url) from None
             except _Ended as ended:
-                raise self._what_ended_it(ended.code, url) from None
+                raise self._what_ended_it(ended.code, url, megabytes) from None
             finally:
                 self._give_back(child, kept=kept)
 
@@ -167,7 +171,7 @@ class ReaderProcesses:
 
     def _started(self, url: str) -> _Child:
         try:
-            child = _Child(self.seconds, self.megabytes)
+            child = _Child(self.seconds)
         except OSError as error:
             fix = "Look at the limits on memory and processes (ulimit -u, TasksMax)."
             raise ReadError(url, f"no process could be started to read it: {error.strerror}", fix=fix) from None
@@ -195,16 +199,16 @@ class ReaderProcesses:
         fix = "Give the address of a smaller or simpler one, or raise read_timeout under [collect]."
         return ReadError(url, f"took longer than {limit} to read", fix=fix)
 
-    def _what_ended_it(self, code: int, url: str) -> ReadError:
+    def _what_ended_it(self, code: int, url: str, megabytes: int) -> ReadError:
         with self._changed:
             if self._closed:
                 return ReadError(url, "was not read: Gazet is ending", fix="It is read after the next start.")
         if code == -signal.SIGALRM:
             return self._too_long(url)
         if code in (NO_MEMORY, -signal.SIGKILL):
-            return ReadError(url, f"needs more memory than {self.megabytes} MB to be read", fix=_SIMPLER)
+            return ReadError(url, f"needs more memory than {megabytes} MB to be read", fix=_SIMPLER)
         if code == -signal.SIGABRT:
-            why = f"needs more memory than {self.megabytes} MB to be read, or broke the process that read it (SIGABRT)"
+            why = f"needs more memory than {megabytes} MB to be read, or broke the process that read it (SIGABRT)"
             return ReadError(url, why, fix=_SIMPLER)
         if code < 0:
             return _broken(url, f"was ended by {_signal_name(-code)}")
@@ -230,10 +234,10 @@ class _Ended(Exception):
 class _Child:
     """One process and its two pipes. Used by one thread at a time, but for ``kill`` and ``lives``."""
 
-    def __init__(self, seconds: float, megabytes: int) -> None:
+    def __init__(self, seconds: float) -> None:
         self.used = False
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.collect.apart_child", str(seconds), str(megabytes)],
+            [sys.executable, "-P", "-m", "pipeline.collect.apart_child", str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -334,10 +338,10 @@ class _Request(pickle.Pickler):
         return NotImplemented
 
 
-def _request(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> bytes:
+def _request(function: Function, args: tuple[Any, ...], named: dict[str, Any], megabytes: int) -> bytes:
     name = function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
     written = io.BytesIO()
-    _Request(written, protocol=5).dump((name, args, named))
+    _Request(written, protocol=5).dump((name, args, named, megabytes))
     return written.getvalue()
 
 

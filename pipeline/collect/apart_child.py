@@ -1,6 +1,6 @@
 """The process in which foreign bytes are read: calls come in on stdin, answers go out on stdout, one at a time.
 
-    request: length, pickle of ("module:function", args, named args), from the trusted side
+    request: length, pickle of ("module:function", args, named args, megabytes), from the trusted side
     answers: BEGUN once everything is imported, then one of RESULT, REFUSED, FAULT (see ``apart``), each length, kind, data
 
 It ends when stdin does, when nothing was asked for ``IDLE`` seconds, after ``DOCUMENTS`` calls, or when memory it took for a
@@ -33,7 +33,7 @@ _KEPT = 48 << 20
 _MEGABYTE = 1 << 20
 
 
-def main(seconds: float, megabytes: int) -> None:
+def main(seconds: float) -> None:
     """Serve until there is nothing more to do."""
     requests, answers = _take_pipes()
     first = 0
@@ -41,7 +41,7 @@ def main(seconds: float, megabytes: int) -> None:
         request = _next_request(requests)
         if request is None:
             return
-        kind, data = _served(request, answers, seconds, megabytes)
+        kind, data = _served(request, answers, seconds)
         del request
         first = first or _data_bytes()
         spent = number == DOCUMENTS or _data_bytes() > first + _KEPT
@@ -51,10 +51,10 @@ def main(seconds: float, megabytes: int) -> None:
             return
 
 
-def _served(request: bytearray, answers: int, seconds: float, megabytes: int) -> tuple[bytes, bytes]:
+def _served(request: bytearray, answers: int, seconds: float) -> tuple[bytes, bytes]:
     """Kind and data of the answer; that work begins is said before."""
     try:
-        call = _understood(request)
+        call, megabytes = _understood(request)
         request.clear()
     except Exception as error:
         return FAULT, _json(f"{type(error).__name__}: {error}")
@@ -102,12 +102,12 @@ def _read(pipe: int, size: int) -> bytearray | None:
     return data
 
 
-def _understood(request: bytearray) -> Callable[[], object]:
-    """The call with all modules that it needs; a function that cannot be imported is a fault of the call."""
-    name, args, named = pickle.loads(request)  # noqa: S301  # the parent is trusted, and nobody else has this pipe
+def _understood(request: bytearray) -> tuple[Callable[[], object], int]:
+    """The call, with all modules that it needs, and the memory that it may take; what cannot be imported is a fault of the call."""
+    name, args, named, megabytes = pickle.loads(request)  # noqa: S301  # the parent is trusted, and nobody else has this pipe
     module, _, function = name.partition(":")
     found = getattr(importlib.import_module(module), function)
-    return lambda: found(*args, **named)
+    return lambda: found(*args, **named), megabytes
 
 
 def _answer(call: Callable[[], object], seconds: float) -> tuple[bytes, bytes]:
@@ -187,4 +187,4 @@ def _write(pipe: int, kind: bytes, data: bytes) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError):
-        main(float(sys.argv[1]), int(sys.argv[2]))
+        main(float(sys.argv[1]))

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 from mjml import mjml2html
 
 from pipeline.compose import message
 from pipeline.errors import TemplateFault
-from pipeline.models import DigestDocument, FeedItem, Precision, RenderedVariant
+from pipeline.models import DigestDocument, FeedItem, Picture, Precision, RenderedVariant
 from pipeline.shown import headline, link, one_line, shorten
 from pipeline.texts import Texts
 
@@ -20,10 +21,21 @@ _TEMPLATE = "digest.mjml.j2"
 _TEASER = 300
 _SUBJECT_TITLE = 80
 _PREHEADER = 150
+_COLUMN, _HIGHEST = 544, 480  # pixels: what is left of 600 in the template, and less than a screen
 _LARGEST = 100_000  # bytes; personal values come on top
 _STYLE = re.compile(r"(<mj-style\b.*?</mj-style>)", re.DOTALL)
 _REFERENCE = re.compile(r"&#(\d+);")
 _PERSONAL = {name: message.slot(name) for name in ("address", "unsubscribe_url", "preferences_url")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The copy of an item's image, in the size in which the mail shows it; ``alt`` may be empty."""
+
+    file: str
+    width: int
+    height: int
+    alt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class _Entry:
     precision: Precision
     language: str
     source: str
+    picture: _Picture | None
 
 
 def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
@@ -54,12 +67,12 @@ def render(document: DigestDocument, texts: Texts) -> RenderedVariant:
         more = document.selection.more + len(items) - shown
         values = {"digest": document, "items": items[:shown], "more": more, "subject": subject, "preheader": _preheader(items)}
         values["intro"] = Markup(document.intro_html)  # noqa: S704 (compose.intro sanitised it)
-        mail = _bodies(document, texts, {**values, "personal": _PERSONAL})
+        mail = _bodies(document, texts, {**values, "media": f"{document.base_url}/media", "personal": _PERSONAL})
         size = len(mail[0].encode("utf-8"))
         if size <= _LARGEST or shown == 1:
             break
         shown = max(min(shown - 1, shown * _LARGEST // size), 1)
-    page = _bodies(document, texts, {**values, "personal": None})
+    page = _bodies(document, texts, {**values, "media": f"{urlsplit(document.base_url).path}/media", "personal": None})
     return RenderedVariant(subject, *page, message.encode(document, subject, *mail), shown)
 
 
@@ -85,7 +98,18 @@ def _entry(listed: FeedItem, language: str) -> _Entry:
         precision=item.published_precision,
         language=item.language if item.language != language else "",
         source=one_line(listed.credit.title) if listed.credit else "",
+        picture=_in_column(listed.picture) if listed.picture else None,
     )
+
+
+def _in_column(picture: Picture) -> _Picture:
+    """As wide as the text at most, and not much higher than that; a smaller one is not blown up.
+
+    Outlook knows no max-width: it shows the size that the tag says.
+    """
+    scale = min(1.0, _COLUMN / picture.width, _HIGHEST / picture.height)
+    width, height = (max(1, round(pixels * scale)) for pixels in (picture.width, picture.height))
+    return _Picture(picture.file, width, height, one_line(picture.alt))
 
 
 def _preheader(items: list[_Entry]) -> str:

@@ -120,6 +120,7 @@ class CollectSettings(Section):
     """Limits of every outgoing request; ``allow`` names private hosts, host:port pairs and networks that may be read.
 
     ``spacing``: the least time between two requests to one host. ``read_timeout``: how long one document may take to read.
+    ``max_image_bytes``: of one image; ``max_media_bytes``: of all copies of images together.
     """
 
     allow: PrivateHosts = ()
@@ -128,6 +129,8 @@ class CollectSettings(Section):
     read_timeout: ReadTimeout = timedelta(seconds=20)
     max_bytes: Annotated[StrictInt, Field(ge=1024, le=100_000_000)] = 10_000_000
     max_items: Annotated[StrictInt, Field(ge=1, le=10_000)] = 500
+    max_image_bytes: Annotated[StrictInt, Field(ge=10_000, le=50_000_000)] = 5_000_000
+    max_media_bytes: Annotated[StrictInt, Field(ge=1_000_000, le=1_000_000_000_000)] = 1_000_000_000
 
 
 class WebSettings(Section):
@@ -238,20 +241,22 @@ class SourceSettings(Section):
 class PublishSettings(Section):
     """How many items the published formats hold, and for which topics, categories and sources there are feeds of their own.
 
-    ``topics`` true: those that a [[source.topic]] names; ``categories`` true: those that items have most.
+    ``topics`` true: those that a [[source.topic]] names; ``categories`` true: those that items have most. ``images``: the page
+    shows a copy of each item's image.
     """
 
     items: Annotated[StrictInt, Field(ge=1, le=5000)] = 50
     topics: Parts = False
     categories: Parts = False
     sources: StrictBool = False
+    images: StrictBool = True
 
 
 class DigestSettings(Section):
     """The e-mail digest of one feed and the default rhythm of new subscriptions.
 
     ``editor`` hears of an edition ``eve`` before it opens. ``open``: strangers may subscribe. ``welcome``: whoever joins gets
-    the latest items at once.
+    the latest items at once. ``images``: it shows a copy of each item's image.
     """
 
     sender: Mailbox = Field(default="", alias="from")
@@ -264,6 +269,7 @@ class DigestSettings(Section):
     min_items: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
     max_items: Annotated[StrictInt, Field(ge=1, le=200)] = 25
     max_age: Duration = timedelta(days=30)
+    images: StrictBool = True
     late_after: Duration = timedelta(hours=6)
     deadline: Duration = timedelta(hours=24)
     uncertain: Literal["resend", "hold"] = "resend"

@@ -1,6 +1,7 @@
 """One process: a tick every few seconds, collects in threads, deliveries in a thread of their own (DESIGN §2).
 
-tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ publish ─▶ open editions ─▶ notices, deliver (never waited for)
+tick:  due sources ─▶ collect (at most 60 s are waited for) ─▶ images (at most 15 s) ─▶ publish ─▶ open editions
+       ─▶ notices, deliver (never waited for)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from pipeline.config import Settings
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay
+from pipeline.engines.pictures import Pictures
 from pipeline.engines.workers import Workers
 from pipeline.errors import GazetError
 from pipeline.jobs import due, lines, signups, trust
@@ -28,6 +30,7 @@ from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
 from pipeline.jobs.disk import watch_disk
 from pipeline.jobs.eve import post_eves
+from pipeline.jobs.images import LookedAt
 from pipeline.jobs.notices import Told, relay_answers, send_notices, tidy, waiting
 from pipeline.jobs.open_edition import Opened, open_edition
 from pipeline.jobs.ping import healthy, ping
@@ -59,6 +62,7 @@ class TickReport:
     """What one tick did, in the order in which it was done."""
 
     collected: list[Collected] = field(default_factory=list)
+    images: list[LookedAt] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
     sent: Tally | None = None
@@ -70,6 +74,7 @@ class TickReport:
         return {
             "collected": len(self.collected),
             "new": sum(one.new for one in self.collected),
+            "images": len(self.images),
             "published": sum(one.written for one in self.published),
             "opened": [one.label for one in self.opened if one.label],
             "sent": {str(status): count for status, count in self.sent.outcomes.items()} if self.sent else {},
@@ -112,6 +117,7 @@ class LocalEngine:
         self._collecting: dict[int, Future[Collected]] = {}
         self._in_rows: Settings | None = None  # whose feeds and sources have their rows
         self._late: list[Future[Collected]] = []
+        self._pictures = Pictures(stop)
         self._unstored: dict[int, float] = {}
         self._beside: dict[str, threading.Thread] = {}
         self._pinged = -_BETWEEN_PINGS
@@ -182,6 +188,7 @@ class LocalEngine:
         self._say(lines.swept(report.swept) if report.swept else "")
         self._guard("watch", report.problems, lambda: watch_disk(self.site, self.clock()))
         self._collect(report)
+        self._look_at_images(report)
         for slug in self._until_stopped(due.due_feeds(self.site)):
             self._publish(slug, report)
         for slug in self._until_stopped(due.due_editions(self.site, self.clock())):
@@ -222,6 +229,12 @@ class LocalEngine:
         for result in self._finished([*late, *self._begin(report)], report):
             report.collected.append(result)
             self._say("" if result.problem else lines.collected(result))
+
+    def _look_at_images(self, report: TickReport) -> None:
+        """Copies of new images, in time for the page and the digest that show them; what takes longer comes at a later tick."""
+        found = self._guard("images", report.problems, lambda: self._pictures.look(self.site, self.clock()))
+        report.images = found or []
+        self._say(lines.images(report.images))
 
     def _begin(self, report: TickReport) -> list[Future[Collected]]:
         """Hand every source that is due to a thread, unless it is with one already."""

@@ -36,7 +36,7 @@ Permit = Callable[[str], object]
 
 
 class Accept(StrEnum):
-    """What is asked for, as an Accept header: a feed or what may turn out to be one, a page, JSON, plain text, or whatever."""
+    """What is asked for, as an Accept header: a feed or what may turn out to be one, a page, JSON, text, an image, or whatever."""
 
     FEED = (
         "application/rss+xml, application/atom+xml, application/feed+json;q=0.9, application/xml;q=0.9, text/html;q=0.8, */*;q=0.5"
@@ -44,6 +44,7 @@ class Accept(StrEnum):
     PAGE = "text/html, application/xhtml+xml;q=0.9, */*;q=0.5"
     JSON = "application/json, */*;q=0.1"
     TEXT = "text/plain, */*;q=0.1"
+    IMAGE = "image/jpeg, image/png, image/webp, image/gif;q=0.9, */*;q=0.1"
     ANY = "*/*"
 
 
@@ -87,7 +88,7 @@ class Measured(NamedTuple):
 class _Wish:
     """What one fetch wants: ``validators`` are for the server of ``given_by`` only; ``first``: so many bytes are enough.
 
-    ``source``: on whose behalf, if not ``url``'s own.
+    ``source``: on whose behalf, if not ``url``'s own. ``most``: bytes, if another limit holds than the fetcher's.
     """
 
     url: str
@@ -99,6 +100,7 @@ class _Wish:
     method: str = "GET"
     more: Mapping[str, str] | None = None
     source: str = ""
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class Fetcher:
         first: int = 0,
         permit: Permit | None = None,
         source: str = "",
+        most: int = 0,
     ) -> Fetched:
         """GET ``url``, conditionally if validators are given (RFC 9110 section 13.1), following redirects.
 
@@ -149,7 +152,7 @@ class Fetcher:
         in the feed would do (RFC 3229 ``feed``). ``first``: the body is cut there instead of refused. ``permit(address)`` is
         called before each hop and raises FetchError where it may not be asked for (``Robots.check``).
         ``source``: the address in the settings that led to ``url``, if it is another: only a source at an allowed private
-        address may lead to one.
+        address may lead to one. ``most``: bytes, instead of the fetcher's limit.
 
         Raises AddressRefusedError for a private address at any hop and FetchError for every other answer than a whole
         200, or a 304 or 226 to a conditional request, within the time and size limits.
@@ -158,7 +161,7 @@ class Fetcher:
         validators = {name: value for name, value in asked.items() if value and _sendable(value)}
         if validators and deltas:
             validators["A-IM"] = "feed"
-        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit, source=source))
+        answer, moved_to = self._follow(_Wish(url, accept, validators, given_by or url, first, permit, source=source, most=most))
         headers = answer.headers
         found = headers.get("etag", ""), headers.get("last-modified", "")
         return Fetched(url, answer.target.url, answer.status, headers, answer.body, *found, moved_to)
@@ -248,7 +251,7 @@ class Fetcher:
             raise FetchError(wish.url, "is sent in a transfer encoding that nobody asked for")
         sent, unpacked, most = 0, 0, self._most(wish)
         unpack = decoder(wish.url, headers.get("content-encoding", ""))
-        for chunk in _chunks(wish.url, response, self._too_large(wish.url)):
+        for chunk in _chunks(wish.url, response, self._too_large(wish)):
             sent += len(chunk)
             for piece in unpack.pieces(chunk):
                 unpacked += len(piece)
@@ -256,19 +259,20 @@ class Fetcher:
                     yield piece[: len(piece) - (unpacked - wish.first)]
                     return
                 if max(sent, unpacked) > most:
-                    raise self._too_large(wish.url)
+                    raise self._too_large(wish)
                 yield piece
             if sent > most:
-                raise self._too_large(wish.url)
+                raise self._too_large(wish)
         if not unpack.complete:
             raise FetchError(wish.url, "the compressed answer ends too early")
 
     def _most(self, wish: _Wish) -> int:
-        return max(self._max_bytes, wish.first)
+        return wish.most or max(self._max_bytes, wish.first)
 
-    def _too_large(self, asked: str) -> FetchError:
-        fix = "Raise max_bytes under [collect] in gazet.toml if this is really meant."
-        return FetchError(asked, f"is larger than {self._max_bytes:,} bytes", status=200, retryable=False, fix=fix)
+    def _too_large(self, wish: _Wish) -> FetchError:
+        most, setting = (wish.most, "max_image_bytes") if wish.most else (self._max_bytes, "max_bytes")
+        fix = f"Raise {setting} under [collect] in gazet.toml if this is really meant."
+        return FetchError(wish.url, f"is larger than {most:,} bytes", status=200, retryable=False, fix=fix)
 
 
 def from_settings(settings: Settings) -> Fetcher:

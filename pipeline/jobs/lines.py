@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import OUTBOX
 from pipeline.jobs.collect_source import Collected
 from pipeline.jobs.deliver_batch import Tally
+from pipeline.jobs.images import LookedAt
 from pipeline.jobs.notices import Told
 from pipeline.jobs.open_edition import Opened
 from pipeline.jobs.publish_feed import Published
 from pipeline.jobs.sweep import Swept
-from pipeline.models import DeliveryStatus
+from pipeline.models import DeliveryStatus, ImageState
 from pipeline.store.runs import ProblemRecord
 
 
@@ -73,6 +76,18 @@ def collected(one: Collected) -> Line:
     text = f"collected {one.url}: {one.new} new, {one.updated} changed, {one.unchanged} known ({one.rule})"
     counts = {"new": one.new, "updated": one.updated, "unchanged": one.unchanged, "remarks": list(one.remarks)}
     return Line("\n".join([text, *(f"  {remark}" for remark in one.remarks)]), "collected", {**known, **counts})
+
+
+def images(found: Sequence[LookedAt]) -> Line:
+    """How many images got a copy, and why one did not."""
+    states = Counter(one.state for one in found)
+    left = next((one for one in found if one.state is ImageState.FAILED), None)
+    parts = [f"{states[ImageState.KEPT]} kept"] if states[ImageState.KEPT] else []
+    if left is not None:
+        parts.append(f"{states[ImageState.FAILED]} left out ({left.url} {left.reason})")
+    if later := states[ImageState.WAITING]:
+        parts.append(f"{later} to be asked for again")
+    return Line(f"images: {', '.join(parts)}" if parts else "", "images", {str(state): number for state, number in states.items()})
 
 
 def published(one: Published) -> Line:

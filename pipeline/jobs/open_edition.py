@@ -21,6 +21,7 @@ from pipeline.errors import StoreError
 from pipeline.jobs import intro as intros
 from pipeline.jobs import slots
 from pipeline.jobs.credits import credited
+from pipeline.jobs.pictures import are_mailed, with_pictures
 from pipeline.jobs.site import Site, feed_url, host_of
 from pipeline.models import Choice, DigestDocument, FeedItem, RenderedVariant, Selection
 from pipeline.store import Tx, editions, feeds, items, new_id, replay
@@ -185,6 +186,9 @@ def _variant(
 ) -> NewVariant:
     identity = new_id()
     web_url = site.links.web_url(edition.base_url, identity)
+    with site.store.read() as tx:
+        shown = with_pictures(site, tx, selection.items, copies=feed.digest.images)
+    selection = replace(selection, items=tuple(shown))
     document = document_for(
         site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=edition.opened_at, intro=intro
     )
@@ -298,6 +302,8 @@ def _write_edition(
     archived = _archived(feed, by_key)
     used = {key: replace(rendered[key], archived=key == archived) for _, _, key in by_key}
     editions.add(tx, placed, list(used.values()))
+    if feed.digest.images:
+        are_mailed(tx, [one for _, selection, _ in by_key for one in selection.items], edition.opened_at)
     audience = sum(editions.queue(tx, placed, group, used[key].id, due.schedule_ids, due.top_seq) for group, _, key in by_key)
     shown = {number for variant in used.values() for number in variant.items}
     return Opened(feed.slug, placed.label, audience, len(used), len(shown), len(due.too_late))

@@ -22,6 +22,7 @@ from pipeline.config import FeedSettings, Settings
 from pipeline.jobs import parts
 from pipeline.jobs.credits import credited
 from pipeline.jobs.parts import Planned
+from pipeline.jobs.pictures import with_pictures
 from pipeline.jobs.site import Site, feed_url
 from pipeline.models import FeedDocument, FeedItem, Part, PartKind
 from pipeline.publish import FORMATS, render_all
@@ -93,17 +94,22 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
 
 def _outputs(tx: Tx, site: Site, feed: FeedSettings, known: Mapping[str, OutputState]) -> list[_Output]:
     """The feed, then its parts, with what was remembered of them before."""
-    listed = credited(feed, items.newest(tx, feed.slug, feed.publish.items))
+    listed = _shown(tx, site, feed, items.newest(tx, feed.slug, feed.publish.items))
     planned = parts.plan(tx, feed, known.values())
     at_hand = {one.seq: one for one in listed}
     absent = {number for one in planned for number in one.numbers} - at_hand.keys()
-    at_hand |= {one.seq: one for one in credited(feed, items.numbered(tx, feed.slug, absent).values())}
+    at_hand |= {one.seq: one for one in _shown(tx, site, feed, [*items.numbered(tx, feed.slug, absent).values()])}
     own = document_of(site.settings, feed, listed, _UNDATED, [one.as_part(site.settings) for one in planned])
     found = [_Output(own, known[own.path])]
     for one in planned:
         was = known.get(one.path) or OutputState(one.path, one.kind, one.word)
         found.append(_Output(_part_of(site.settings, own, one, at_hand), replace(was, title=one.title)))
     return found
+
+
+def _shown(tx: Tx, site: Site, feed: FeedSettings, listed: list[FeedItem]) -> list[FeedItem]:
+    """The items with whose they are and the copies of their images."""
+    return with_pictures(site, tx, credited(feed, listed), copies=feed.publish.images)
 
 
 def _part_of(settings: Settings, own: FeedDocument, planned: Planned, at_hand: Mapping[int, FeedItem]) -> FeedDocument:

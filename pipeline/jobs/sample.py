@@ -19,6 +19,7 @@ from pipeline.jobs import intro as intros
 from pipeline.jobs import open_edition, slots
 from pipeline.jobs.credits import credited
 from pipeline.jobs.lines import count
+from pipeline.jobs.pictures import beside, with_pictures
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.site import Site
 from pipeline.models import Choice, FeedItem, OutgoingMessage, Personal, RenderedVariant, Selection
@@ -157,6 +158,9 @@ def _render(
     site: Site, feed: FeedSettings, choice: Choice, selection: Selection, intro: Intro | None, due_at: datetime, now: datetime
 ) -> RenderedVariant:
     web_url = site.links.web_url(site.settings.site.url, NOBODY)
+    with site.store.read() as tx:
+        shown = with_pictures(site, tx, selection.items, copies=feed.digest.images)
+    selection = replace(selection, items=tuple(shown))
     document = open_edition.document_for(
         site.settings, feed, choice, selection, web_url=web_url, due_at=due_at, opened_at=now, intro=intro
     )
@@ -172,7 +176,7 @@ def mail(site: Site, made: Sample) -> bytes:
 
 
 def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
-    """By name: the mail whole and in parts, and the feed in its four formats."""
+    """By name: the mail whole and in parts, the feed in its four formats, and the copies of images that the pages show."""
     whole = mail(site, made)
     parsed = email.message_from_bytes(whole, policy=email.policy.default)
     found = {"mail.eml": whole, "headers.txt": _head(parsed).encode(), "mail.txt": _body(parsed, "plain").encode()}
@@ -180,8 +184,10 @@ def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
         found["mail.html"] = html.encode()
     with site.store.read() as tx:
         newest = credited(made.feed, items.newest(tx, made.feed.slug, made.feed.publish.items))
+        newest = with_pictures(site, tx, newest, copies=made.feed.publish.images)
     document = document_of(site.settings, made.feed, newest, now.replace(microsecond=0))
-    return found | {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}
+    found |= {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}
+    return found | beside(site, {name: data for name, data in found.items() if name.endswith(".html")})
 
 
 def _head(parsed: EmailMessage) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import OUTBOX
+from pipeline.jobs.media import prune_media
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
 from pipeline.store import Tx, deliveries, editions, merges, record, runs, signups, snoozing
@@ -60,6 +61,7 @@ def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> S
         runs.prune(tx, now - _KEEP_RUNS)
         signups.forget(tx, now)
         merges.forget_bands(tx, now - merges.WITHIN - timedelta(days=1))
+    prune_media(site, now)
     record.prune(site.settings.path(record.FOLDER))
     return Swept(recovered, expired, cancelled)
 

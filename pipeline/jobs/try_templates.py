@@ -14,7 +14,20 @@ from pipeline.jobs.parts import foreseen
 from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.try_archive import check_archive
 from pipeline.jobs.try_own_pages import check_own_pages
-from pipeline.models import Attachment, Choice, Credit, FeedItem, Image, Item, ItemStatus, Part, PartKind, Precision, Selection
+from pipeline.models import (
+    Attachment,
+    Choice,
+    Credit,
+    FeedItem,
+    Image,
+    Item,
+    ItemStatus,
+    Part,
+    PartKind,
+    Picture,
+    Precision,
+    Selection,
+)
 from pipeline.publish import render_all
 from pipeline.texts import Texts
 
@@ -92,4 +105,5 @@ def _sample(number: int, now: datetime) -> FeedItem:
         content_hash="",
     )
     credit = Credit("Source", url, is_feed=True)
-    return FeedItem(seq=number, mailed=True, released_at=now, item=item, credit=credit)
+    picture = Picture(f"00/{'0' * 40}.jpg", 640, 360, "A picture")
+    return FeedItem(seq=number, mailed=True, released_at=now, item=item, credit=credit, picture=picture)

@@ -15,6 +15,7 @@ from pipeline.models.read import (
     Attachment,
     CandidateItem,
     Image,
+    ImageCopy,
     Offer,
     Order,
     ParsedItem,
@@ -28,7 +29,7 @@ from pipeline.models.read import (
     Whereabouts,
 )
 from pipeline.models.sent import Blame, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
-from pipeline.models.shown import Choice, Credit, DigestDocument, FeedDocument, FeedItem, Item, Part, Rhythm, Selection
+from pipeline.models.shown import Choice, Credit, DigestDocument, FeedDocument, FeedItem, Item, Part, Picture, Rhythm, Selection
 from pipeline.models.words import (
     OPEN_DELIVERIES,
     Cadence,
@@ -62,6 +63,7 @@ __all__ = [
     "FeedDocument",
     "FeedItem",
     "Image",
+    "ImageCopy",
     "ImageState",
     "Item",
     "ItemStatus",
@@ -77,6 +79,7 @@ __all__ = [
     "PartKind",
     "PastVersion",
     "Personal",
+    "Picture",
     "PollHints",
     "Precision",
     "Proposal",

@@ -41,6 +41,23 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageCopy:
+    """A foreign image that was looked at: its own size, and a copy of it, ``data``, that is safe to show.
+
+    All sizes in pixels; 0 where unknown. Without ``data`` a ``problem`` says why; ``broken``: nobody is to be sent to it either.
+    """
+
+    own_width: int = 0
+    own_height: int = 0
+    data: bytes = b""
+    media_type: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedItem:
     """One item as a reader found it: nothing resolved or sanitised yet except that text fields are plain text.
 

@@ -43,6 +43,16 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """The copy of an item's image that pages and mails show: ``file`` below /media/, its size in pixels, words for it or ""."""
+
+    file: str
+    width: int
+    height: int
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeedItem:
     """An item with its number in one feed. ``mailed`` False: published, but never part of a digest."""
 
@@ -51,6 +61,7 @@ class FeedItem:
     released_at: datetime
     item: Item
     credit: Credit | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

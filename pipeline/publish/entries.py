@@ -14,7 +14,7 @@ from html.entities import name2codepoint
 
 from babel import Locale
 
-from pipeline.models import Attachment, Credit, FeedDocument, FeedItem, Image, Item, Precision
+from pipeline.models import Attachment, Credit, FeedDocument, FeedItem, Image, Item, Picture, Precision
 from pipeline.publish.identity import entry_id
 from pipeline.shown import clean, headline, link, one_line
 
@@ -53,6 +53,7 @@ class Entry:
     image: Image | None
     language: str
     credit: Credit | None = None
+    picture: Picture | None = None
 
     def language_beside(self, language: str) -> str:
         """The entry's language where it is not ``language``, the feed's own; else ""."""
@@ -87,6 +88,7 @@ def _entry(listed: FeedItem) -> Entry:
         image=_image(item.image),
         language=language_tag(item.language),
         credit=_credit(listed.credit),
+        picture=replace(listed.picture, alt=one_line(listed.picture.alt)) if listed.picture else None,
     )
 
 

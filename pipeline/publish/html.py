@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from pipeline.models import Attachment, Credit, FeedDocument, Precision
+from pipeline.models import Attachment, Credit, FeedDocument, Picture, Precision
 from pipeline.publish.entries import Entry
 from pipeline.texts import Texts
 
@@ -26,13 +26,16 @@ class _Shown:
     attachments: tuple[Attachment, ...]
     language: str
     source: Credit | None
+    picture: Picture | None
 
 
 def render(document: FeedDocument, entries: Sequence[Entry], texts: Texts) -> bytes:
     """The page as UTF-8; raises TemplateFault."""
     shown = [_shown(made, document.language) for made in entries]
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(document.base_url))
-    return texts.render("feed.html.j2", document.language, feed=document, items=shown, origin=origin).encode()
+    base = urlsplit(document.base_url)
+    # Without a host, so that the page shows them wherever it is looked at: in a rehearsal, site.url does not lead here yet.
+    places = {"origin": f"{base.scheme}://{base.netloc}", "media": f"{base.path}/media"}
+    return texts.render("feed.html.j2", document.language, feed=document, items=shown, **places).encode()
 
 
 def _shown(made: Entry, language: str) -> _Shown:
@@ -47,6 +50,7 @@ def _shown(made: Entry, language: str) -> _Shown:
         attachments=tuple(_named(found) for found in made.attachments),
         language=made.language_beside(language),
         source=made.credit,
+        picture=made.picture,
     )
 
 

@@ -287,7 +287,7 @@ def test_a_process_that_ended_of_idleness_is_replaced_without_a_word(readers):
 
 
 def test_idle_and_used_up_processes_end_by_themselves(monkeypatch):
-    code = "from pipeline.collect import apart_child as c; c.IDLE, c.DOCUMENTS = {}; c.main(5, 32)"
+    code = "from pipeline.collect import apart_child as c; c.IDLE, c.DOCUMENTS = {}; c.main(5)"
     started = subprocess.Popen
 
     def start(limits):

@@ -54,6 +54,7 @@ MODULES = (
     "http.answers",
     "http.robots",
     "http.urls",
+    "jobs.pictures",
     "jobs.preference_fields",
     "publish.entries",
     "publish.rss",

@@ -60,6 +60,7 @@ def _of_site(site: Site, wishes: Wishes, now: datetime) -> dict[str, Look]:
     return {
         "database": partial(inside.database, site),
         "last run": partial(inside.last_run, site, now),
+        "images": partial(inside.pictures, site),
         "record": partial(inside.kept_record, site),
         "backup": partial(inside.backup, site, now),
         "sign-ups": partial(inside.signups, site),

@@ -14,7 +14,7 @@ from pipeline.jobs.reach import first_document, look
 from pipeline.jobs.site import Site
 from pipeline.jobs.trust import served_at
 from pipeline.models import SourceState
-from pipeline.store import health, record, runs
+from pipeline.store import health, images, record, runs
 from pipeline.store import signups as stored_signups
 from pipeline.store import sources as stored_sources
 from pipeline.store.sources import SourceRecord
@@ -22,6 +22,7 @@ from pipeline.store.sources import SourceRecord
 _AHEAD = timedelta(seconds=60)
 _LONG_AGO = timedelta(days=1)
 _OLD_BACKUP = timedelta(days=7)
+_A_FEW = 3
 
 
 def database(site: Site) -> list[Check]:
@@ -104,6 +105,22 @@ def signups(site: Site) -> list[Check]:
         fix = "Without confirm = false under [subscribe] each address is asked first, and you can prove its consent."
         found.append(note("sign-ups", "anybody can subscribe anybody else", fix))
     return found
+
+
+def pictures(site: Site) -> list[Check]:
+    """How much room the copies of images take, and the last few of which there is none; nothing where no item has an image."""
+    with site.store.read() as tx:
+        sums, failed = images.sums(tx), images.failures(tx, _A_FEW)
+    if not (sums.kept or sums.waiting or sums.failed):
+        return []
+    most = site.settings.collect.max_media_bytes
+    text = f"{count(sums.kept, 'copy')}, {sums.size / 1e6:.1f} MB of {most / 1e6:.0f} MB"
+    text += f"; {sums.waiting} to be asked for" if sums.waiting else ""
+    if not failed:
+        return [ok("images", text)]
+    reasons = "; ".join(f"{one.url} {one.reason}" for one in failed)
+    fix = "Their items are shown without an image; a new address of one is looked at anew."
+    return [ok("images", text), note("images", f"{sums.failed} left out, the latest: {reasons}", fix)]
 
 
 def kept_record(site: Site) -> list[Check]:

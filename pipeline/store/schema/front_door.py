@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.models import ImageState, PartKind, SignupStatus
@@ -67,21 +67,31 @@ class OutputRow(Base):
 class ImageRow(Base):
     """An image that items name: ``waiting`` to be looked at, ``kept`` as ``file`` below ``var/public/media``, or ``failed``.
 
-    ``key`` is the SHA-256 of its address. ``width`` and ``height`` in pixels and ``size`` in bytes are those of the copy.
+    ``key`` is the SHA-256 of its address; ``source_id`` the source that named it first. ``width`` and ``height`` in pixels and
+    ``size`` in bytes are those of the copy, ``own_width`` and ``own_height`` the image's, 0 unknown. ``broken``: nobody is
+    to be sent to it, or not now. ``used_at``: when a feed or a mail needed it last, to the day.
     """
 
     __tablename__ = "images"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"))
     state: Mapped[str] = mapped_column(String(8))
     file: Mapped[str] = mapped_column(Text, default="")
     media_type: Mapped[str] = mapped_column(String(64), default="")
     width: Mapped[int] = mapped_column(Integer, default=0)
     height: Mapped[int] = mapped_column(Integer, default=0)
+    own_width: Mapped[int] = mapped_column(Integer, default=0)
+    own_height: Mapped[int] = mapped_column(Integer, default=0)
     size: Mapped[int] = mapped_column(Integer, default=0)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_at: Mapped[datetime | None]
     fetched_at: Mapped[datetime | None]
     used_at: Mapped[datetime]
+    broken: Mapped[bool] = mapped_column(Boolean, default=False)
     reason: Mapped[str] = mapped_column(Text, default="")
-    __table_args__ = (one_of("state", ImageState), Index("ix_images_waiting", "next_at", "key", **only_where("state = 'waiting'")))
+    __table_args__ = (
+        one_of("state", ImageState),
+        Index("ix_images_waiting", "next_at", "key", **only_where("state = 'waiting'")),
+        Index("ix_images_used", "used_at"),
+    )

@@ -61,20 +61,26 @@ def upgrade() -> None:
         "images",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("source_id", ID, nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("file", sa.Text(), nullable=False),
         sa.Column("media_type", sa.String(length=64), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("own_width", sa.Integer(), nullable=False),
+        sa.Column("own_height", sa.Integer(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", MOMENT, nullable=True),
         sa.Column("fetched_at", MOMENT, nullable=True),
         sa.Column("used_at", MOMENT, nullable=False),
+        sa.Column("broken", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.CheckConstraint("state IN ('waiting', 'kept', 'failed')", name=op.f("ck_images_state")),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_images_source_id")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_images")),
     )
+    op.create_index("ix_images_used", "images", ["used_at"])
     waiting = sa.text("state = 'waiting'")
     op.create_index("ix_images_waiting", "images", ["next_at", "key"], sqlite_where=waiting, postgresql_where=waiting)
     snoozed = sa.text("status = 'snoozed'")
