@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 from pipeline.jobs import operate, people, report
 from pipeline.models import DeliveryStatus
+from tests.forked import GAZET, Forked
 from tests.servers.web import WebServer
 from tests.world import World, moment
 
@@ -60,20 +59,19 @@ def addresses(count: int) -> list[str]:
     return [f"lezer{number:03}@example.org" for number in range(count)]
 
 
-def gazet(world: World, *arguments: str) -> subprocess.Popen[str]:
+def gazet(world: World, *arguments: str) -> Forked:
     """A gazet command, just started."""
-    command = [sys.executable, "-m", "pipeline", "--site", str(world.folder), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Forked(GAZET, "--site", world.folder, *arguments)
 
 
-def ended(process: subprocess.Popen[str], *codes: int) -> str:
+def ended(process: Forked, *codes: int) -> str:
     """All that a command said, once it has ended with one of these exit codes (default: 0)."""
     out, errors = process.communicate(timeout=60)
     assert process.returncode in (codes or (0,)), f"exit code {process.returncode}\n{out}\n{errors}"
     return out + errors
 
 
-def killed(process: subprocess.Popen[str]) -> None:
+def killed(process: Forked) -> None:
     """kill -9, and make sure that it was not too late."""
     process.kill()
     process.communicate(timeout=10)

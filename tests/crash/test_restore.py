@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from pipeline.jobs import operate, people, report
 from pipeline.jobs.backup import write_backup
 from pipeline.models import DeliveryStatus
+from tests import forked
 from tests.crash import sites
 from tests.crash.servers import LoggingServer
 from tests.crash.sites import SiteMaker
@@ -67,10 +66,10 @@ def lost(tmp_path: Path, web: WebServer) -> World:
 
 def restore(world: World, step: int, *options: str) -> tuple[int, int]:
     """Restore in a process that is killed at that step; its exit code, and how many steps it took."""
-    words = [sys.executable, "-c", _KILLED_AT_STEP, str(world.folder), str(step), str(world.folder.parent / "backup.tar.gz")]
-    done = subprocess.run([*words, "--now", AT, *options], capture_output=True, text=True, timeout=60)
-    steps = done.stdout.rpartition("steps ")[2]
-    return done.returncode, int(steps) if steps.strip() else 0
+    words = (world.folder, str(step), world.folder.parent / "backup.tar.gz", "--now", AT, *options)
+    code, out, _err = forked.run(_KILLED_AT_STEP, *words)
+    steps = out.rpartition("steps ")[2]
+    return code, int(steps) if steps.strip() else 0
 
 
 def begin_anew(world: World) -> None:

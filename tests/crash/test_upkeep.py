@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from pipeline import config
 from pipeline.store import migrate, open_store
 from pipeline.store.copy import TableSum, copy_store
 from pipeline.store.database import open_file
+from tests import forked
 from tests.conftest import write_settings
 from tests.integration.command import gazet
 from tests.store.filled import fill
@@ -46,10 +45,9 @@ finally:
 
 def killed(folder: Path, step: int, *words: str) -> tuple[int, int]:
     """The command in a process that is killed at that step (0: never); its exit code, and how many steps it took."""
-    argv = [sys.executable, "-c", _KILLED_AT_STEP, str(folder), str(step), *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    steps = done.stdout.rpartition("steps ")[2]
-    return done.returncode, int(steps) if steps.strip() else 0
+    code, out, _err = forked.run(_KILLED_AT_STEP, folder, str(step), *words)
+    steps = out.rpartition("steps ")[2]
+    return code, int(steps) if steps.strip() else 0
 
 
 def some(steps: int) -> list[int]:

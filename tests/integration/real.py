@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from pipeline.store import runs
 from pipeline.store.schema import Base
-from tests.integration.command import Ended, gazet, gazet_process
+from tests.integration.command import Ended, gazet
 from tests.needs import missing
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer
@@ -88,10 +88,7 @@ class Site(World):
         return self.command("send", "po", "--test", ME, *words)
 
     def command(self, *words: str) -> Ended:
-        """In a process of its own on PostgreSQL: a command that only reads keeps its connections until its process ends."""
-        if self.site.store.is_sqlite:
-            return gazet(*words, site=self.folder)
-        return gazet_process(*words, "--site", str(self.folder))
+        return gazet(*words, site=self.folder)
 
     def problems(self) -> dict[str, str]:
         with self.site.store.read() as tx:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.forked import Forked
+
 # The beat alone is quicker than a service's, so that a test need not wait 20 s for each thing it wants to see.
 _RUN = """
-import sys
+from pipeline.cli import main
 from pipeline.engines import local
 local._TICK_SECONDS = 0.5
-from pipeline.cli import main
-sys.argv[0] = "gazet"
 main()
 """
 _PATIENCE = 40.0
@@ -28,22 +26,14 @@ class Running:
     """``gazet run`` inside ``with``, ended as a service manager does it; its log is read as it comes, one JSON object a line."""
 
     def __init__(self, site: Path, *, env: Mapping[str, str] | None = None) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("GAZET_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, "run", "--site", str(site)],
-            cwd="/",
-            env={**clean, "GAZET_WEB__LISTEN": "127.0.0.1:0", **(env or {})},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        here = {"GAZET_WEB__LISTEN": "127.0.0.1:0", **(env or {})}
+        self.process = Forked(_RUN, "run", "--site", site, env=here, cwd=Path("/"), quiet=True)
         self.said: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
         for line in self.process.stderr:
             self._lines.put(line)
         self._lines.put(None)
@@ -59,7 +49,7 @@ class Running:
             self.process.kill()
             raise
         self._reader.join(10)
-        assert self.process.stderr is not None
+        self.process.stdout.close()
         self.process.stderr.close()
 
     def wait_for(self, wanted: str | Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

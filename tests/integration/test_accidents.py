@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.store import editions
+from tests import forked
 from tests.crash.servers import HoldingServer
+from tests.forked import GAZET, Forked
 from tests.integration.command import Ended, gazet, gazet_process
 from tests.integration.ledger import RELAY
 from tests.integration.real import RealRelay
@@ -29,7 +30,6 @@ from tests.world import World
 ANN = "ann@example.org"
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = "2026-11-23T10:00", "2026-11-24T08:00", "2026-11-25T08:00", "2026-11-26T08:00"
 A_YEAR_AHEAD = "2027-11-24T07:00"
-_PYTHON = (sys.executable, "-m", "pipeline")
 _DROP_FROM_BOUNDING_SET = 24  # prctl(2)
 _OVERRIDES_RIGHTS = (1, 2)  # capabilities(7): CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 _MEGABYTE = 1_000_000
@@ -100,10 +100,10 @@ def test_of_two_runs_at_once_the_second_says_who_is_at_work(make: MakeWorld) -> 
     with HoldingServer() as server:
         world = make(relay=relay_to(server))
         server.hold("content")
-        command = [*_PYTHON, "run", "--once", "--now", TUESDAY, "--site", str(world.folder)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as first:
+        words = ("run", "--once", "--now", TUESDAY, "--site", world.folder)
+        with Forked(GAZET, *words, quiet=True) as first:
             server.wait_for_held(1)
-            second = gazet_process("run", "--once", "--now", TUESDAY, "--site", world.folder)
+            second = Ended(*forked.run(GAZET, *words))
             one_line(second, f"pid {first.pid}: gazet run", "Wait for it, or stop it first")
             assert gazet("status", "--now", TUESDAY, site=world.folder).code == 0
             server.go_on()
@@ -295,7 +295,7 @@ def test_a_rehearsed_moment_writes_to_nobody_through_a_real_relay(make: MakeWorl
     named(world, real_relay)
     one_line(run_once(world, TUESDAY), "reaches real people", "sends nothing with --now", "nothing is lost")
     for command in ("compose", "deliver"):
-        one_line(gazet_process(command, "--now", TUESDAY, "--site", world.folder), "sends nothing with --now")
+        one_line(gazet(command, "--now", TUESDAY, site=world.folder), "sends nothing with --now")
     assert real_relay.connections == 0
     assert editions_of(world) == [], "the next run, without --now, would send it"
 

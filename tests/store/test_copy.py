@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,6 +15,7 @@ from sqlalchemy import inspect, text
 
 from pipeline.errors import StoreError
 from pipeline.store import Store, copy, database, migrate, subscribers
+from tests import forked
 from tests.store.builders import NOW, add_feed, add_items, an_edition, crowd, open_edition
 from tests.store.filled import ROWS, fill
 
@@ -308,8 +307,8 @@ def test_a_killed_copy_leaves_the_target_empty_and_can_be_run_again(
     _filled(store)
     target = new_store(kind)
     urls = [one.engine.url.render_as_string(hide_password=False) for one in (store, target)]
-    done = subprocess.run([sys.executable, "-c", KILLED, *urls, name], timeout=60, capture_output=True)
-    assert done.returncode == -9, done.stderr
+    code, _out, err = forked.run(KILLED, *urls, name)
+    assert code == -9, err
     assert _tables(target) == set()
     copy.copy_store(store, target)
     assert _values(target) == _values(store)

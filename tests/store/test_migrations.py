@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +21,7 @@ from pipeline.errors import StoreError
 from pipeline.store import Store, bring_up_to_date, copy, database, deliveries, migrate, open_store, subscribers
 from pipeline.store.schema import Base
 from pipeline.store.upgrade import upgrade
+from tests import forked
 from tests.conftest import WriteSettings
 from tests.store.builders import NOW, add_feed, an_edition
 from tests.store.filled import fill
@@ -374,10 +373,10 @@ finally:
 """
 
 
-def _migrate(folder: Path, left: int) -> subprocess.CompletedProcess[str]:
-    """``gazet migrate`` in a process that is killed at its statement or COMMIT number ``left``."""
-    command = [sys.executable, "-c", KILLED, str(left), "migrate", "--site", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+def _migrate(folder: Path, left: int) -> tuple[int, str]:
+    """``gazet migrate`` in a process that is killed at its statement or COMMIT number ``left``: exit code and errors."""
+    code, _out, err = forked.run(KILLED, str(left), "migrate", "--site", folder)
+    return code, err
 
 
 def test_a_killed_migration_has_happened_or_not_and_can_be_run_again(old_settings: Settings, old_store: Store) -> None:
@@ -385,12 +384,12 @@ def test_a_killed_migration_has_happened_or_not_and_can_be_run_again(old_setting
     before, revision = _values(old_store), _revision(old_store)
     left, kills, after = 1, 0, revision
     while after == revision:
-        ended = _migrate(old_settings.folder, left)
+        code, said = _migrate(old_settings.folder, left)
         store = open_store(old_settings, check=False)
         after = _revision(store)
-        kills += ended.returncode == -9
+        kills += code == -9
         if after == revision:
-            assert ended.returncode == -9, ended.stderr
+            assert code == -9, said
             assert _values(store) == before
         store.close()
         left += max(4, left // 2)
