@@ -233,12 +233,10 @@ def lock(tx: Tx, source_id: int) -> None:
 
 
 def locked(tx: Tx, source: SourceRecord) -> SourceRecord:
-    """The source as it is under its lock: the second of two processes that collect it knows what the first found.
+    """The source as it is under its lock: the second of two that collect it at once knows what the first found.
 
-    On SQLite one process at a time runs jobs, so it is as it was.
+    Two processes on PostgreSQL; on SQLite a thread of an engine that was stopped, and the engine after it.
     """
-    if tx.dialect.name == "sqlite":
-        return source
     row = tx.execute(select(*_COLUMNS).where(SourceRow.id == source.id).with_for_update()).one()
     return _record(row, _readers(tx).get(source.id, {}))
 
