@@ -57,6 +57,7 @@ MODULES = (
     "publish.entries",
     "publish.rss",
     "shown",
+    "web.conditions",
 )
 WHOLE = (
     "_DONE",
@@ -85,6 +86,7 @@ WHOLE = (
     "_MEDIA_TYPE",
     "_RFC3339",
     "_FEED_NAME",
+    "_QUALITY",
 )
 AT_START = (
     "_AGENT_LINE",
