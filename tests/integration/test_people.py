@@ -206,7 +206,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def emptied(world: World) -> World:
     with world.site.store.write() as tx:
-        for table in ("consents", "subscriptions", "subscribers", "choices", "schedules"):
+        for table in ("consents", "subscriptions", "subscribers", "choices", "schedules", "suppressions"):
             tx.exec_driver_sql(f"DELETE FROM {table}")
     return world
 
@@ -282,7 +282,6 @@ def test_lines_that_are_written_together_come_to_what_they_come_to_one_by_one(
     begun = [record_length(first), record_length(second)]
     for world in (first, second):
         with world.site.store.write() as tx:
-            tx.exec_driver_sql("DELETE FROM suppressions")
             if away:
                 subscribers.suppress(tx, world.site.links.address_hash(away), "complaint", NOW)
     for file in files:

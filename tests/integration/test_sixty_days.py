@@ -1,7 +1,7 @@
 """Sixty days of 200 people who change their minds: each matching item once, at the time chosen, as a naive model tells it.
 
 Two spans of thirty days, over the change of clocks in autumn and over that in spring, each with three days without Gazet and some
-hours now and then. ``GAZET_DAYS`` makes each span longer, ``GAZET_PEOPLE`` the crowd larger, ``GAZET_SEED`` plays another one.
+hours now and then. ``PLAY_DAYS`` makes each span longer, ``PLAY_PEOPLE`` the crowd larger, ``PLAY_SEED`` plays another one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from tests.servers.web import WebServer
 from tests.world import World
 
 QUARTER = timedelta(minutes=15)
-PEOPLE = int(os.environ.get("GAZET_PEOPLE", "200"))
-DAYS = int(os.environ.get("GAZET_DAYS", "30"))
-SEED = int(os.environ.get("GAZET_SEED", "5"))
+PEOPLE = int(os.environ.get("PLAY_PEOPLE", "200"))
+DAYS = int(os.environ.get("PLAY_DAYS", "30"))
+SEED = int(os.environ.get("PLAY_SEED", "5"))
 TOPICS = ("zorg", "onderwijs", "onderzoek", "bestuur")
 CLOCKS = (
     ("02:15", "Europe/Amsterdam"),
@@ -222,7 +222,7 @@ class Play:
     def deliver(self, now: datetime) -> None:
         """Through the relay at every sixth tick; at the others what waits is read and called accepted, which takes no time."""
         self.ticks += 1
-        if self.ticks % 6 == 0 or "GAZET_DAYS" in os.environ:
+        if self.ticks % 6 == 0 or "PLAY_DAYS" in os.environ:
             deliver_batch(self.world.site, self.relay, process="this", clock=lambda: now, stop=threading.Event())
             return
         with self.world.site.store.write() as tx:
@@ -260,7 +260,7 @@ def test_each_matching_item_comes_once_and_at_the_time_chosen(
     try:
         play.play()
     except AssertionError as error:
-        raise AssertionError(f"GAZET_SEED={SEED} GAZET_DAYS={DAYS} GAZET_PEOPLE={PEOPLE} {name}: {error}") from None
+        raise AssertionError(f"PLAY_SEED={SEED} PLAY_DAYS={DAYS} PLAY_PEOPLE={PEOPLE} {name}: {error}") from None
     finally:
         world.close()
     got = [(mail.address, title.removesuffix(" (bijgewerkt)")) for mail in play.relay.kept for title in mail.titles]
