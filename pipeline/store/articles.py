@@ -57,7 +57,7 @@ def add_all(tx: Tx, source_id: int, outcomes: Mapping[int, Outcome], now: dateti
 
 
 def adopt(tx: Tx, source_id: int, item_ids: Collection[int]) -> None:
-    """This source fetches the articles of these items that are waited for by sources that nobody reads any more."""
+    """Have this source fetch the articles of these items that are waited for by sources that nobody reads any more."""
     living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
     left = (ArticleRow.state == WAITING) & ArticleRow.source_id.not_in(living)
     for part in parts(sorted(item_ids)):
