@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any, cast
 
 import requests.adapters
@@ -121,8 +121,21 @@ class _LimitedTls(LimitedSocket, ssl.SSLSocket):  # type: ignore[misc]  # mypy: 
     """The same over TLS; made by an SSLContext, never by hand."""
 
 
+class _Final(HTTPResponse):
+    """The answer after any that only tell that it is coming (RFC 9110 §15.2), such as 103; http.client knows only 100."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 101 < found[1] < 200:
+                return found
+            parse_headers(self.fp)
+
+
 class _Pinned(HTTPConnection):
     """A connection that resolves nothing: it goes to one of the addresses that were checked."""
+
+    response_class = _Final
 
     def __init__(self, *args: Any, allowance: Allowance, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

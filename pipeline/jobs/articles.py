@@ -209,7 +209,7 @@ def _settle(site: Site, tx: Tx, source: SourceRecord, item_id: int, outcome: Out
     if made:
         told = named_by_address(told)
     if outcome.content is not None or made:
-        items.enrich(tx, item_id, told)
+        items.enrich(tx, item_id, _as_updated(told, outcome.content))
         for key in told.keys:
             items.learn_address(tx, source.id, item_id, key)
     if not before.title and told.title:
@@ -269,7 +269,6 @@ def _measured(site: Site, attachment: Attachment, permit: Permit | None, number:
 
 
 def _as_json(article: Article, attachments: Sequence[Attachment], found_at: str) -> dict[str, Any]:
-    date = article.published
     return {
         "url": article.url,
         "found_at": found_at,
@@ -277,7 +276,8 @@ def _as_json(article: Article, attachments: Sequence[Attachment], found_at: str)
         "content_html": article.content_html,
         "image": asdict(article.image) if article.image else None,
         "authors": list(article.authors),
-        "published": None if date is None else [date.at.isoformat(), date.precision, date.text, date.rule, date.confidence],
+        "published": _stored_date(article.published),
+        "modified": _stored_date(article.modified),
         "attachments": [asdict(one) for one in attachments],
     }
 
@@ -310,7 +310,16 @@ def told_by(candidate: CandidateItem, outcome: Outcome | None) -> CandidateItem:
         return candidate
     if outcome.state == WAITING:
         return unnamed(candidate)
-    return named_by_address(overlaid(candidate, outcome.content))
+    return named_by_address(_as_updated(overlaid(candidate, outcome.content), outcome.content))
+
+
+def _as_updated(candidate: CandidateItem, content: Mapping[str, Any] | None) -> CandidateItem:
+    """With when its article was last changed, when it was read; what its listing changes later is newer than that."""
+    return replace(candidate, updated=candidate.updated or _date((content or {}).get("modified")))
+
+
+def _stored_date(date: ReadDate | None) -> list[str] | None:
+    return None if date is None else [date.at.isoformat(), date.precision, date.text, date.rule, date.confidence]
 
 
 def _date(stored: list[str] | None) -> ReadDate | None:

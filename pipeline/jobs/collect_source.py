@@ -214,6 +214,7 @@ def _apply(
         added = list(zip(items.add_all(tx, source.id, source.url, new, status=status, now=now), new, strict=True))
         asked = {item_id: outcome for (item_id, _), outcome in zip(added, outcomes, strict=True) if outcome is not None}
         stored_articles.add_all(tx, source.id, asked, now)
+        stored_articles.adopt(tx, source.id, {one.item_id for one in plan.merges})
         identity.add_likenesses(tx, added, neighbours=neighbours)
         newer_than = _reread_since(source, reached)
         # Always in this order, so that two collects cannot lock each other out.

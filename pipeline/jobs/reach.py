@@ -73,11 +73,25 @@ def _settings_hash(source: SourceSettings, language: str, zone: str) -> str:
 
 
 def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, now: datetime) -> Reached:
-    """One poll of a source. Raises FetchError and ReadError."""
+    """One poll of a source; where a better way is looked for in vain, in the way that it has. Raises FetchError and ReadError."""
     how = settings_hash(wanted, order)
     same = how == source.settings_hash and not source.hold_next and not source.new_feeds
     asked = polling.to_ask(known_of(source, settings_changed=not same), now)
-    way = _way_in_force(source, how, asked, now)
+    if not _looks_again(source, asked, now):
+        return _reach(site, source, wanted, order, now, asked, _way_in_force(source, how, asked))
+    try:
+        return _reach(site, source, wanted, order, now, asked, None)
+    except (FetchError, ReadError):
+        if how != source.settings_hash:
+            raise
+        return _reach(site, source, wanted, order, now, asked, source.way)
+
+
+def _reach(
+    site: Site, source: SourceRecord, wanted: SourceSettings, order: Order, now: datetime, asked: Ask, way: Way | None
+) -> Reached:
+    """``way`` None: it is looked for."""
+    how = settings_hash(wanted, order)
     order = replace(order, kind=way.kind, scope=wanted.url if way.reason.startswith(BY_ROBOTS) else "") if way else order
     address = _address(source, way, how, now)
     fetched = site.fetcher.fetch(
@@ -94,17 +108,16 @@ def reach(site: Site, source: SourceRecord, wanted: SourceSettings, order: Order
     if fetched.not_modified:
         return reached
     reached = replace(reached, body_hash=sha256(fetched.body).hexdigest())
-    if same and reached.body_hash == source.body_hash and not _looks_again(source, asked, now):
+    same = how == source.settings_hash and not source.hold_next and not source.new_feeds
+    if same and reached.body_hash == source.body_hash and (way is not None or not is_stopgap(source.way)):
         return reached
     return _read_whole(site, source, wanted, order, reached, follows=way is not None)
 
 
-def _way_in_force(source: SourceRecord, how: str, asked: Ask, now: datetime) -> Way | None:
-    """The way that was found, unless it is to be looked for: settings have changed, a sitemap index may name a newer one, or
-    a better way that failed may be back.
-    """
+def _way_in_force(source: SourceRecord, how: str, asked: Ask) -> Way | None:
+    """The way that was found, unless it is to be looked for: settings have changed, or a sitemap index may name a newer one."""
     anew = how != source.settings_hash or (source.way_reason.startswith(BY_INDEX) and not asked.conditional)
-    return None if anew or _looks_again(source, asked, now) else source.way
+    return None if anew else source.way
 
 
 def _looks_again(source: SourceRecord, asked: Ask, now: datetime) -> bool:

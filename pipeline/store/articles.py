@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from pipeline.store.database import Tx
-from pipeline.store.schema import ArticleRow, ItemRow
+from pipeline.store.numbers import parts
+from pipeline.store.schema import ArticleRow, FeedSourceRow, ItemRow
 
 WAITING, READ, FAILED = "waiting", "read", "failed"
 
@@ -53,6 +54,14 @@ def add_all(tx: Tx, source_id: int, outcomes: Mapping[int, Outcome], now: dateti
     ]
     if rows:
         tx.execute(insert(ArticleRow), rows)
+
+
+def adopt(tx: Tx, source_id: int, item_ids: Collection[int]) -> None:
+    """Have this source fetch the articles of these items that are waited for by sources that nobody reads any more."""
+    living = select(FeedSourceRow.source_id).where(FeedSourceRow.active)
+    left = (ArticleRow.state == WAITING) & ArticleRow.source_id.not_in(living)
+    for part in parts(sorted(item_ids)):
+        tx.execute(update(ArticleRow).where(ArticleRow.item_id.in_(part), left).values(source_id=source_id))
 
 
 def settle(tx: Tx, item_id: int, outcome: Outcome, now: datetime) -> None:

@@ -233,9 +233,14 @@ def _content(candidate: CandidateItem, now: datetime) -> dict[str, Any]:
 
 
 def enrich(tx: Tx, item_id: int, candidate: CandidateItem) -> None:
-    """The item now shows what its article tells; to its source it reads as before, so that is no update."""
+    """The item now shows what its article tells; to its source it reads as before, so that is no update.
+
+    Where its article says when it was changed, that is when it was.
+    """
     values = _content(candidate, _NEVER)
-    del values["updated_at"], values["content_hash"]
+    del values["content_hash"]
+    if candidate.updated is None:
+        del values["updated_at"]
     tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(values))
 
 

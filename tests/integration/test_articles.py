@@ -83,6 +83,21 @@ def test_text_picture_author_and_download_are_published_in_every_format(full: Wo
     assert {one.method for one in full.web.requested("/files/rapport.pdf")} == {"HEAD"}, "nobody asked for the file itself"
 
 
+def test_an_item_was_changed_when_its_article_says_so_until_its_listing_changes(full: World, room: Newsroom) -> None:
+    late = room.stories[1]
+    room.serve_articles(head='<meta property="article:modified_time" content="2026-11-24T05:30:00+00:00">')
+    full.web.serve(late.path, status=503)
+    full.run(AT)
+    assert items(full)[room.stories[0].title]["date_modified"] == "2026-11-24T05:30:00+00:00"
+    assert datetime.fromisoformat(items(full)[late.title]["date_modified"]) == at(0), "when it was first seen"
+    room.serve_articles(head='<meta property="article:modified_time" content="2026-11-24T05:30:00+00:00">')
+    room.renamed(0, teaser="Een heel ander begin van dit bericht, maar hetzelfde bericht.")
+    serve(full, room)
+    full.run(at(2).isoformat())
+    assert items(full)[late.title]["date_modified"] == "2026-11-24T05:30:00+00:00"
+    assert datetime.fromisoformat(items(full)[room.stories[0].title]["date_modified"]) == at(2)
+
+
 def test_an_article_is_fetched_once(full: World, room: Newsroom) -> None:
     for hour in range(4):
         if hour == 2:

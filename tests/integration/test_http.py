@@ -275,6 +275,16 @@ BROKEN = [
 ]
 
 
+def test_word_that_an_answer_is_coming_is_no_answer(web: WebServer) -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+    web.drop("/a", after=hint + b"HTTP/1.1 100 Continue\r\n\r\n" + hint + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    found = fetcher().fetch(web.url("/a"))
+    assert (found.status, found.body, "link" in found.headers) == (200, b"hi", False)
+    web.drop("/b", after=hint * 5000)
+    with pytest.raises(FetchError, match="too many or too long headers"):
+        fetcher().fetch(web.url("/b"))
+
+
 @pytest.mark.parametrize("sent", BROKEN)
 def test_broken_answers_are_retryable_errors(web: WebServer, sent: bytes) -> None:
     web.drop("/a", after=sent)

@@ -194,3 +194,24 @@ def test_a_sitemap_that_moves_to_https_shows_no_item_anew(mapped: World, room: N
         [source] = sources.sources(tx)
     done = collect_source(mapped.site, source, at(1))
     assert (done.new, done.problem) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["sitemap", "page"])
+def test_what_waits_when_the_address_of_its_source_is_edited_gets_its_title_and_is_mailed_once(
+    mapped: World, room: Newsroom, kind: str
+) -> None:
+    story = room.stories[16]
+    mapped.web.serve(story.path, status=503)
+    serve(mapped, room.stories[16:], room)
+    mapped.run(at(1))
+    assert len(shown(mapped)) == 3
+    mapped.web.serve(story.path, room.article(story))
+    mapped.web.serve("/kaart.xml", room.sitemap(stories=room.stories[16:]), content_type=XML)
+    mapped.web.serve("/nieuws/", room.page(stories=room.stories[16:]))
+    path = "/kaart.xml" if kind == "sitemap" else "/nieuws/"
+    mapped.write_feed(url=mapped.web.url(path), every="1h", source=f'kind = "{kind}"\nguard = false')
+    mapped.reopen()
+    for hour in (2, 4):
+        mapped.run(at(hour))
+    assert sorted(shown(mapped)) == sorted(one.title for one in room.stories[16:])
+    assert mailed(mapped).count(story.title) == 1

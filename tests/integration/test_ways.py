@@ -296,6 +296,30 @@ def test_a_feed_that_comes_back_later_is_the_way_again_within_a_week_and_makes_n
     assert sited.engine(on_the_hour(sited, 24 * 15 + 3)).fresh_problems() == []
 
 
+def test_a_page_that_fails_when_a_better_way_is_looked_for_again_leaves_the_way_that_works(sited: World, room: Newsroom) -> None:
+    web = sited.web
+    web.serve("/nieuws/", room.page(head=FEED_LINK + API_LINK))
+    web.serve("/feed.xml", room.rss(), content_type=RSS)
+    sited.run(AT)
+    web.serve("/feed.xml", status=404)
+    web.serve("/wp-json/wp/v2/posts", room.wordpress(), content_type=JSON)
+    for hour in (2, 4, 8, 14):
+        sited.run(on_the_hour(sited, hour))
+    web.serve("/nieuws/", status=503)
+    for day in (7, 8, 9, 10):
+        fresh = room.tell(20 + day, datetime(2026, 11, 24 + day % 7, 9, tzinfo=UTC))
+        web.serve("/wp-json/wp/v2/posts", room.wordpress(), content_type=JSON)
+        sited.run(on_the_hour(sited, 24 * day + 15))
+        assert fresh.title in published(sited)
+    assert sited.engine(on_the_hour(sited, 24 * 10 + 15)).fresh_problems() == []
+    web.serve("/nieuws/", room.page(head=FEED_LINK))
+    web.serve("/feed.xml", room.rss(), content_type=RSS)
+    sited.run(on_the_hour(sited, 24 * 11 + 15))
+    web.requests.clear()
+    sited.run(on_the_hour(sited, 24 * 11 + 17))
+    assert paths(web) == ["/feed.xml"]
+
+
 def test_a_feed_that_comes_back_after_one_404_is_still_the_way(sited: World, room: Newsroom) -> None:
     web = sited.web
     web.serve("/nieuws/", room.page(head=FEED_LINK))
