@@ -37,6 +37,7 @@ def compare(tx: Tx, source: SourceRecord, candidates: Sequence[CandidateItem], n
     items.forget_keys(tx, source.id, plan.taken)
     _remember(tx, source, plan, own)
     merges.note(tx, source.id, plan.merges, now)
+    merges.share_categories(tx, {one.item_id for one in plan.merges})
     return replace(plan, remarks=(*plan.remarks, *_shared(tx, source, plan, own)))
 
 
@@ -83,6 +84,7 @@ def change_items(tx: Tx, source: SourceRecord, plan: CollectPlan, now: datetime)
     versions.keep(tx, [item_id for item_id, said in verdicts.items() if said is not Verdict.WAIT], now)
     items.change_all(tx, source.id, written[Verdict.TAKE], now)
     items.change_all(tx, source.id, written[Verdict.BACK], now, quiet=True)
+    merges.share_categories(tx, changed)
     remarks = tuple(f'"{one.title[:60]}" changes back and forth; it stays as it is for now' for _id, one in written[Verdict.WAIT])
     return len(written[Verdict.TAKE]), remarks
 

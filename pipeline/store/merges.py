@@ -171,6 +171,26 @@ def _texts(tx: Tx, item_ids: Collection[int]) -> dict[int, list[tuple[str, str]]
     return {item_id: list(dict.fromkeys(texts))[-_MOST_TEXTS:] for item_id, texts in found.items()}
 
 
+def share_categories(tx: Tx, item_ids: Collection[int]) -> None:
+    """An item has the categories and topics of all entries that were merged into it: a reader of one of them gets it, too.
+
+    Its content hash stays that of its own source's entry, which is compared with it.
+    """
+    query = select(ItemRow.id, ItemRow.categories, MergeRow.candidate).join(MergeRow, MergeRow.item_id == ItemRow.id)
+    query = query.where(MergeRow.undone_at.is_(None)).order_by(MergeRow.id)
+    had: dict[int, list[str]] = {}
+    shared: dict[int, dict[str, str]] = {}
+    for part in parts(sorted(item_ids)):
+        for item_id, categories, candidate in tx.execute(query.where(ItemRow.id.in_(part))):
+            had[item_id] = categories
+            mine = shared.setdefault(item_id, {name.casefold(): name for name in categories})
+            for name in (candidate or {}).get("categories", ()):
+                mine.setdefault(name.casefold(), name)
+    for item_id, names in shared.items():
+        if len(names) > len(had[item_id]):
+            tx.execute(update(ItemRow).where(ItemRow.id == item_id).values(categories=list(names.values())))
+
+
 def join(tx: Tx, kept: int, other: int, reason: str, now: datetime) -> bool:
     """One released item becomes part of another, for they turned out to tell one story: it leaves the feeds, its sources' keys
     name the kept one. To be undone source by source. False: it is not done.

@@ -410,6 +410,25 @@ def test_one_story_in_two_sources_is_one_item_and_is_mailed_once(two: Sources) -
     assert EDITED.title not in two.titles
 
 
+def test_a_story_of_two_sources_has_the_topics_of_both_also_when_its_text_changes(two: Sources) -> None:
+    feed = two.world.folder / "feeds/po.toml"
+    text = feed.read_text(encoding="utf-8")
+    begin, rest = text.split("[digest]", 1)
+    topic = '[[source.topic]]\nname = "{}"\n'
+    one, other = begin.rsplit("[[source]]", 1)
+    feed.write_text(
+        one + topic.format("beleid") + "[[source]]" + other + topic.format("praktijk") + "[digest]" + rest, encoding="utf-8"
+    )
+    two.world.reopen()
+    two.collect([SCHOOL], [replace(SCHOOL, guid="b-1", url="https://www.example.net/school")])
+    [item] = two.shown
+    assert sorted(item.item.categories) == ["beleid", "praktijk"]
+    two.collect([replace(SCHOOL, text=SCHOOL.text + " Later meer.")], [])
+    [item] = two.shown
+    assert item.item.summary.endswith("Later meer.")
+    assert sorted(item.item.categories) == ["beleid", "praktijk"]
+
+
 def test_a_story_that_an_older_source_had_before_a_second_one_was_added_is_found(two: Sources) -> None:
     two.collect([PRESS], [])
     two.collect([PRESS], [EDITED])
