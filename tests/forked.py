@@ -78,7 +78,9 @@ class Forked:
     def _answer(self) -> int:
         line = b""
         while not line.endswith(b"\n"):
-            line += self._talk.recv(1) or b"\n"
+            got = self._talk.recv(1)
+            assert got, "the process that loads Gazet has ended; its last words are on standard error"
+            line += got
         return int(line)
 
     def __enter__(self) -> Forked:
@@ -161,6 +163,7 @@ def _server() -> socket.socket:
 def _serve(control: socket.socket) -> str:
     """Returns in the new process alone, with the code that is to be run there."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests
     while True:
         word, descriptors, _flags, _address = socket.recv_fds(control, 1, 3)
         if not word:
@@ -185,6 +188,7 @@ def _begin(talk: int, out: int, err: int) -> str:
             _, status = os.waitpid(pid, 0)
             test.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
             os._exit(0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, descriptor in ((1, out), (2, err)):
         os.dup2(descriptor, number)
         os.close(descriptor)

@@ -102,12 +102,14 @@ AT_START = (
     "_PROLOGUE",
     "_SHARE_HOST",
 )
-PATTERNS = {
-    f"{module}.{name}": value
-    for module in MODULES
+_FOUND = {
+    (name, id(value)): (f"{module}.{name}", value)
+    for module in reversed(MODULES)
     for name, value in vars(importlib.import_module(f"pipeline.{module}")).items()
     if isinstance(value, re.Pattern)
 }
+PATTERNS = dict(reversed(_FOUND.values()))
+"""By module and name; one that another module imports is there once."""
 UNITS = [
     "<a ",
     "<a",
