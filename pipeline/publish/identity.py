@@ -16,7 +16,7 @@ def entry_id(item: Item) -> str:
 
 
 def source_id(credit: Credit) -> str:
-    """The ``urn:uuid:`` of a source, whose own id is not known. An address need not be canonical, an id must (RFC 4287 §4.2.6.1)."""
+    """The ``urn:uuid:`` of a source. Its own id is not known; an address need not be canonical, an id must (RFC 4287 §4.2.6.1)."""
     return uuid5(NAMESPACE_URL, credit.url).urn
 
 
