@@ -159,7 +159,7 @@ def document_of(
         ttl=_minutes_between_looks(feed),
         image=feed.image,
         icon=feed.icon,
-        subscribe_url=f"{settings.site.url}/subscribe/{feed.slug}",
+        subscribe_url=f"{settings.site.url}/subscribe/{feed.slug}" if feed in settings.open_feeds() else "",
         archive_url=f"{settings.site.url}/archive/{feed.slug}",
         path=outputs.own_path(feed.slug),
         parts=tuple(parts),

@@ -86,6 +86,12 @@ def test_published_feeds_keep_the_rules_and_say_how_often_to_look(world: World) 
     page = (public / "po.html").read_text(encoding="utf-8")
     assert 'action="https://nieuws.example.org/subscribe/po"' in page
     assert 'href="https://nieuws.example.org/archive/po"' in page
+    world.write_feed(digest="open = false")
+    world.reopen()
+    world.run("2026-11-20T12:30")
+    page = (world.folder / "var/public/feeds/po.html").read_text()
+    assert "<form" not in page, "it would lead to a page that says no"
+    assert 'href="https://nieuws.example.org/archive/po"' in page
 
 
 def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(world: World) -> None:
