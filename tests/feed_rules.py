@@ -215,7 +215,9 @@ def _source(source: Any) -> Iterator[str]:
     yield from (f"has {name}" for name in set(names) - {"id", "title", "updated", "link"})
     yield from (f"title: {fault}" for text in source.findall(f"{{{ATOM}}}title") for fault in _text_construct(text))
     yield from (f"updated {at.text!r}" for at in source.findall(f"{{{ATOM}}}updated") if not _is_rfc_3339(at.text))
-    addresses = [source.findtext(f"{{{ATOM}}}id"), *(one.get("href") for one in source.findall(f"{{{ATOM}}}link"))]
+    if not _UUID.fullmatch(source.findtext(f"{{{ATOM}}}id") or ""):
+        yield "id is no canonical urn:uuid"
+    addresses = [one.get("href") for one in source.findall(f"{{{ATOM}}}link")]
     yield from (f"address {one!r}" for one in addresses if not _WEB.fullmatch(one or ""))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import idna
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pipeline.config.terms import parse_term
@@ -23,6 +24,7 @@ _RATE_UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400,
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PUBLIC_PATH = re.compile(r"[A-Za-z0-9/._~-]*")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/]+):([0-9]{1,5})")
 
 
@@ -140,10 +142,18 @@ def _listen(value: str) -> str:
 
 
 def _public_url(value: str) -> str:
-    url = _http_url(value)
-    if urlsplit(url).query or urlsplit(url).fragment:
+    """Our own address as it is put into headers and compared with what is asked for: its host in ASCII (IDNA 2008)."""
+    parts = urlsplit(_http_url(value))
+    if parts.query or parts.fragment:
         raise ValueError(f'"{value}" must not have a query or a fragment')
-    return url.rstrip("/")
+    if not _PUBLIC_PATH.fullmatch(parts.path):
+        raise ValueError(f'"{value}" must have a path of a-z, A-Z, 0-9 and "/", "-", ".", "_", "~" alone')
+    try:
+        host, colon, port = parts.netloc.rpartition(":") if parts.port is not None else (parts.netloc, "", "")
+        ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ValueError(f'"{value}" has no proper host: {error}') from None
+    return f"{parts.scheme}://{ascii_host.lower()}{colon}{port}{parts.path.rstrip('/')}"
 
 
 def valid_address(value: str) -> str:

@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline import __version__
 from pipeline.config import FeedSettings, Settings
+from pipeline.errors import PublishError
 from pipeline.jobs import parts
 from pipeline.jobs.credits import credited
 from pipeline.jobs.parts import Planned
@@ -31,6 +33,7 @@ from pipeline.publish.files import file_hash, names_in, publish_files, remove_em
 from pipeline.store import Tx, items, outputs
 from pipeline.store.outputs import OutputState
 
+T = TypeVar("T")
 _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,7 +69,10 @@ class _Output:
 
 
 def publish_feed(site: Site, slug: str, now: datetime) -> Published:
-    """Bring the files of the feed and its parts up to date. Raises PublishError or TemplateFault; the old ones are then whole."""
+    """Bring the files of the feed and its parts up to date. Raises PublishError or TemplateFault; the old ones are then whole.
+
+    A part whose files cannot be written does not stop the others (promise 6); the first such fault is raised after them.
+    """
     feed, root = site.feed(slug), site.settings.path("var/public")
     with site.store.read() as tx:
         known = outputs.of_feed(tx, slug)
@@ -75,21 +81,30 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
     if changed := [one.state for one in ready if one.state != known.get(one.state.path)]:
         with site.store.write() as tx:
             outputs.set_input(tx, slug, changed)
-    written = [_write(site, root, one) for one in ready if not _is_written(root, one)]
-    dropped = known.keys() - {one.state.path for one in ready}
-    for path in dropped:
-        folder, name = _place(root, path)
-        remove_files(folder, name, FORMATS)
-        remove_empty(folder, folder.parent)
-    if written:
-        _remove_former(root, feed)
+    faults: list[PublishError] = []
+    written = [state for one in ready if (state := _tried(partial(_brought_up_to_date, site, root, one), faults))]
+    dropped = [
+        path for path in sorted(known.keys() - {one.state.path for one in ready}) if _tried(partial(_remove, root, path), faults)
+    ]
+    _tried(partial(_remove_former, root, feed), faults)
     if written or dropped:
         with site.store.write() as tx:
             outputs.set_written(tx, slug, written)
             outputs.forget(tx, dropped)
+    if faults:
+        raise faults[0]
     own = ready[0]
     of_parts = sum(one.kind is not None for one in written) + len(dropped)
     return Published(slug, len(own.document.items), bool(written or dropped), own.moment, root / "feeds", of_parts)
+
+
+def _tried(act: Callable[[], T], faults: list[PublishError]) -> T | None:
+    """What it gives; None where it cannot be done, and why is among the faults then."""
+    try:
+        return act()
+    except PublishError as fault:
+        faults.append(fault)
+        return None
 
 
 def _outputs(tx: Tx, site: Site, feed: FeedSettings, known: Mapping[str, OutputState]) -> list[_Output]:
@@ -150,7 +165,7 @@ def document_of(
         ttl=_minutes_between_looks(feed),
         image=feed.image,
         icon=feed.icon,
-        subscribe_url=f"{settings.site.url}/subscribe/{feed.slug}",
+        subscribe_url=f"{settings.site.url}/subscribe/{feed.slug}" if feed in settings.open_feeds() else "",
         archive_url=f"{settings.site.url}/archive/{feed.slug}",
         path=outputs.own_path(feed.slug),
         parts=tuple(parts),
@@ -206,8 +221,10 @@ def _place(root: Path, path: str) -> tuple[Path, str]:
     return (root / path).parent, (root / path).name
 
 
-def _write(site: Site, root: Path, one: _Output) -> OutputState:
-    """Write its files; returns what is to be remembered of them."""
+def _brought_up_to_date(site: Site, root: Path, one: _Output) -> OutputState | None:
+    """Write its files where they are not as they should be; returns what is to be remembered of them then."""
+    if _is_written(root, one):
+        return None
     files = with_siblings(render_all(one.dated, site.texts))
     publish_files(*_place(root, one.state.path), files, one.moment)
     meant = {extension: sha256(data).hexdigest() for extension, data in files.items()}
@@ -218,8 +235,19 @@ def _is_written(root: Path, one: _Output) -> bool:
     return one.state.written_hash == _written_hash(one.state.input_hash, _on_disk(*_place(root, one.state.path), one.moment))
 
 
+def _remove(root: Path, path: str) -> bool:
+    """Take away the files of a part that is no longer wanted."""
+    folder, name = _place(root, path)
+    remove_files(folder, name, FORMATS)
+    remove_empty(folder, folder.parent)
+    return True
+
+
 def _remove_former(root: Path, feed: FeedSettings) -> None:
-    """What lies under a former slug would never change again, and nobody would notice."""
+    """What lies under a former slug would never change again, and nobody would notice.
+
+    Looked for each time: an alias that is written later, or taken over from a feed that had readers, changes no file.
+    """
     for former in feed.aliases:
         remove_files(root / "feeds", former, FORMATS)
         for folder in (root / "feeds" / former / kind for kind in PartKind):

@@ -13,6 +13,7 @@ from feedgen.util import xml_elem
 from pipeline.models import Attachment, Credit, FeedDocument
 from pipeline.publish.entries import Entry, looks_like_markup, unmistakable
 from pipeline.publish.generator import Extras, Namespaces, add_entry, add_thumbnail, generator
+from pipeline.publish.identity import source_id
 from pipeline.shown import link
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -42,9 +43,9 @@ class _Extras(Extras):
 
 
 def _add_source(entry: Any, credit: Credit, at: datetime) -> None:
-    """RFC 4287 §4.2.11. Its own id is not known, so its address names it; it was updated with this entry at the latest."""
+    """RFC 4287 §4.2.11. It was updated with this entry at the latest."""
     source = xml_elem("source", entry)
-    xml_elem("id", source).text = credit.url
+    xml_elem("id", source).text = source_id(credit)
     xml_elem("link", source, href=credit.url, rel="self" if credit.is_feed else "alternate")
     title = xml_elem("title", source)
     title.text = credit.title

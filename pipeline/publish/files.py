@@ -106,7 +106,7 @@ def _replace(files: Mapping[Path, bytes], stale: Iterable[Path], mtime: datetime
     path, replaced = Path(), False
     try:
         for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folders(path.parent)
             _write_beside(path, data, _seconds(mtime), written)
         for path in stale:
             path.unlink(missing_ok=True)
@@ -121,6 +121,16 @@ def _replace(files: Mapping[Path, bytes], stale: Iterable[Path], mtime: datetime
         for temporary in written.values():
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _make_folders(folder: Path) -> None:
+    """Those that are not there: a web server may read them, and where root makes them the owner of the site may write."""
+    for place in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        place.mkdir(exist_ok=True)
+        place.chmod(0o755)
+        if os.geteuid() == 0:
+            owner = place.parent.stat()
+            os.chown(place, owner.st_uid, owner.st_gid)
 
 
 def _write_beside(path: Path, data: bytes, seconds: int, written: dict[Path, Path]) -> None:

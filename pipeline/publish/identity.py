@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import NAMESPACE_URL, uuid5
 
-from pipeline.models import FeedDocument, Item
+from pipeline.models import Credit, FeedDocument, Item
 
 
 def entry_id(item: Item) -> str:
@@ -13,6 +13,11 @@ def entry_id(item: Item) -> str:
     It depends on ``item.identity`` alone, so neither a new address of this site nor of the article changes it.
     """
     return uuid5(NAMESPACE_URL, item.identity).urn
+
+
+def source_id(credit: Credit) -> str:
+    """The ``urn:uuid:`` of a source. Its own id is not known; an address need not be canonical, an id must (RFC 4287 §4.2.6.1)."""
+    return uuid5(NAMESPACE_URL, credit.url).urn
 
 
 def feed_id(document: FeedDocument) -> str:

@@ -68,6 +68,8 @@ class Edge:
 
 def within(prefix: str, path: str) -> str:
     """The path below ``prefix`` (that of site.url), whether the proxy kept it or stripped it off; always with a slash."""
+    if not path.startswith("/"):  # "*" is one that an OPTIONS may have (RFC 9112 §3.2.4), and here anything
+        return f"/{path}"
     if not prefix or not (path == prefix or path.startswith(prefix + "/")):
         return path
     rest = path[len(prefix) :] or "/"

@@ -248,7 +248,7 @@ def test_items_of_several_sources_say_whose_they_are_in_every_format_and_in_the_
     assert {one.findtext("title"): one.findtext("source").replace("\N{WORD JOINER}", "") for one in rss.iter("item")} == whose
     assert {one["title"]: one["_source"]["title"] for one in items(world, "po")} == whose
     entries = etree.parse(public(world) / "po.atom").findall("a:entry", ATOM)
-    assert {one.findtext("a:title", namespaces=ATOM): one.findtext("a:source/a:id", namespaces=ATOM) for one in entries} == urls
+    assert {one.findtext("a:title", namespaces=ATOM): one.find("a:source/a:link", ATOM).get("href") for one in entries} == urls
     [page, mail] = [(public(world) / "po.html").read_text(), world.mails[0].get_body(("plain",)).get_content()]  # type: ignore[union-attr]
     assert "De &lt;b&gt;eerste&lt;/b&gt; &amp; beste</a>" in page
     assert "20 november 2026 10:00 · bron: Het andere blad" in mail.splitlines()

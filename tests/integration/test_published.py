@@ -12,10 +12,12 @@ from lxml import etree
 from selectolax.lexbor import LexborHTMLParser
 from sqlalchemy import select
 
+from pipeline.errors import PublishError
 from pipeline.jobs import publish_feed as job
 from pipeline.publish import FORMATS
 from pipeline.publish.compressed import names
 from pipeline.publish.files import publish_files
+from pipeline.store import outputs
 from pipeline.store.schema import VariantRow
 from tests.feed_rules import atom_faults, json_faults, rss_faults
 from tests.integration.command import gazet
@@ -84,6 +86,12 @@ def test_published_feeds_keep_the_rules_and_say_how_often_to_look(world: World) 
     page = (public / "po.html").read_text(encoding="utf-8")
     assert 'action="https://nieuws.example.org/subscribe/po"' in page
     assert 'href="https://nieuws.example.org/archive/po"' in page
+    world.write_feed(digest="open = false")
+    world.reopen()
+    world.run("2026-11-20T12:30")
+    page = (world.folder / "var/public/feeds/po.html").read_text()
+    assert "<form" not in page, "it would lead to a page that says no"
+    assert 'href="https://nieuws.example.org/archive/po"' in page
 
 
 def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(world: World) -> None:
@@ -95,6 +103,34 @@ def test_what_a_killed_publisher_left_is_gone_when_the_feed_is_next_written(worl
     world.run("2026-11-20T12:05")
     assert {path.name.partition(".")[2] for path in public.iterdir()} <= {*names(FORMATS)}
     assert b"Tweede bericht" in (public / "po.rss").read_bytes()
+
+
+def test_a_part_that_cannot_be_written_stops_neither_its_feed_nor_the_parts_after_it(world: World) -> None:
+    world.write_feed(source='[publish]\ntopics = ["Bouw"]\ncategories = ["Bouw"]')
+    world.news("Eerste bericht", "2026-11-20T09:00", topics=("Bouw",))
+    public = world.folder / "var/public/feeds"
+    (public / "po").mkdir(parents=True)
+    (public / "po/category").write_text("in the way")
+    world.run("2026-11-20T12:00")
+    with pytest.raises(PublishError, match=r"category/bouw"):
+        job.publish_feed(world.site, "po", moment("2026-11-20T12:10"))
+    written = [public / "po.rss", public / "po/topic/bouw.rss"]
+    assert all(b"Eerste bericht" in path.read_bytes() for path in written)
+    with world.site.store.read() as tx:
+        known = outputs.of_feed(tx, "po")
+    assert [path for path, one in known.items() if not one.written_hash] == ["feeds/po/category/bouw"]
+    (public / "po/category").unlink()
+    assert job.publish_feed(world.site, "po", moment("2026-11-20T12:15")).parts == 1
+
+
+def test_what_lies_under_a_former_name_goes_although_nothing_else_is_written(world: World) -> None:
+    world.write_feed(top='aliases = ["oud"]')
+    world.news("Eerste bericht", "2026-11-20T09:00")
+    world.run(AT)
+    old = world.folder / "var/public/feeds/oud.rss"
+    old.write_text("for ever the same")
+    assert not job.publish_feed(world.site, "po", moment("2026-11-20T12:05")).written
+    assert not old.exists()
 
 
 def test_a_variant_that_was_too_large_names_the_items_that_it_shows_and_counts_the_others(world: World) -> None:

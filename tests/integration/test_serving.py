@@ -316,6 +316,14 @@ def test_a_request_for_no_host_or_two_is_refused(shared, hosts):
     assert talk(shared, b"GET /feeds/po.rss HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+def test_an_address_that_is_no_path_is_none_of_ours_and_tells_the_operator_nothing(shared, method):
+    asked = b" * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = talk(shared, method + asked).partition(b"\r\n\r\n")[0]
+    assert answer.split()[1] in (b"404", b"405")
+    assert b"nosniff" in answer
+
+
 def test_what_never_ends_behind_a_body_is_cut_off(shared):
     head = b"POST /unsubscribe/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b"200 OK" not in talk(shared, head + b"1\r\nx\r\n0\r\n" + b"X-More: yes\r\n" * 200_000)
@@ -377,9 +385,10 @@ def _nginx_conf(folder: Path, port: int, gazet: str) -> str:
     block = next(block for block in handbook.split("```nginx\n") if "gzip_static" in block).partition("```")[0]
     block = block.replace("/srv/news/var/public", f"{folder}/public").replace("http://127.0.0.1:8080", gazet)
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    challenge = "location /.well-known/acme-challenge/ { return 200; }"
     return (
         f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}}\n"
-        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {block} }} }}\n"
+        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {block} {challenge} }} }}\n"
     )
 
 
@@ -392,7 +401,10 @@ def _serves_as_well(static: Served, shared: Served) -> None:
         for name in ("content-type", "last-modified", "vary", "access-control-allow-origin"):
             assert small.headers[name] == ours.headers.get(name, "*"), name
         assert static.get(path, Accept_Encoding="gzip", If_None_Match=small.headers["etag"]).status == 304
-    assert static.get("/feeds/po.rss.gz").status == 404
+    for name in ("/feeds/po.rss.gz", "/feeds/po.rss.br", "/feeds/.po.rss.1-1.tmp"):
+        assert static.get(name).text.count("nginx"), "neither a sibling nor half a file, and Gazet is not asked"
+    challenge = static.get("/.well-known/acme-challenge/x")
+    assert challenge.status == 200, "the other locations of the server go on, as that by which certificates are renewed"
     assert "Platform Samen Opleiden" in static.get("/feeds/weg.rss").text, "Gazet answers for what is not there"
 
 

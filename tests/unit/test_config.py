@@ -56,6 +56,26 @@ def test_a_feed_inherits_language_and_digest_and_its_own_words_win(tmp_path: Pat
     assert loaded.zone_of(po.source[0]) == "Europe/Amsterdam"
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://bücher.example:8443/nieuws/", "https://xn--bcher-kva.example:8443/nieuws"),
+        ("HTTPS://Nieuws.Example.org/", "https://nieuws.example.org"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_the_sites_address_is_one_that_a_header_takes(tmp_path: Path, written: str, meant: str) -> None:
+    assert load(tmp_path, SITE.replace("https://nieuws.example.org", written), po=FEED).site.url == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["https://example.org/é", "https://example.org/a b", "https://example.org/a%20b", "https://-ü-.nl"]
+)
+def test_an_address_of_the_site_that_could_not_be_told_from_another_is_refused(tmp_path: Path, written: str) -> None:
+    [problem] = problems(tmp_path, SITE.replace("https://nieuws.example.org", written), po=FEED)
+    assert "site.url" in problem
+
+
 def test_the_environment_wins_over_the_files_also_for_numbers_and_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "GAZET_SITE": "elsewhere",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,7 +17,7 @@ from lxml import etree
 from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.collect.markup import clean_html
-from pipeline.models import Attachment, FeedDocument, Image, Precision
+from pipeline.models import Attachment, Credit, FeedDocument, Image, Precision
 from pipeline.publish import render_all
 from pipeline.publish.entries import entries_of, language_tag, unmistakable
 from pipeline.shown import link
@@ -219,6 +220,18 @@ def test_a_picture_that_rss_does_not_take_is_left_to_the_others() -> None:
         == json.loads(made["json"])["icon"]
         == "https://www.example.org/logo.svg"
     )
+
+
+@pytest.mark.parametrize(
+    "url", ["https://www.example.org", "http://example.org:80/a/../feed?q=%7ea", "https://example.org/nieuws/"]
+)
+def test_a_source_has_an_id_in_canonical_form_however_its_address_is_spelled(url: str) -> None:
+    items = [replace(make_feed_item(seq), credit=Credit("De <b>bron</b> &amp; meer", url, is_feed=seq == 1)) for seq in (2, 1)]
+    made = render_all(make_feed_document(items), TEXTS)
+    assert not [*rss_faults(made["rss"]), *atom_faults(made["atom"]), *json_faults(made["json"])]
+    sources = etree.fromstring(made["atom"]).findall(f"{{{ATOM}}}entry/{{{ATOM}}}source")
+    assert len({one.findtext(f"{{{ATOM}}}id") for one in sources}) == 1
+    assert {one.find(f"{{{ATOM}}}link").get("href") for one in sources} == {link(url)}
 
 
 def test_an_items_update_shows_in_every_format_and_its_id_and_date_stay() -> None:

@@ -93,6 +93,19 @@ def test_a_folder_that_cannot_be_made_is_a_publish_error_that_names_the_file(tmp
         publish_files(tmp_path / "public", "po", {"rss": b"news"}, AT)
 
 
+def test_a_new_folder_can_be_read_by_web_servers_and_written_by_the_sites_owner(tmp_path):
+    """Whatever the umask says; and where root published, so that the service can go on."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 4711, 4711)
+    before = os.umask(0o077)
+    try:
+        publish_files(tmp_path / "feeds/po/topic", "a", {"rss": b"news"}, AT)
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "feeds", tmp_path / "feeds/po", tmp_path / "feeds/po/topic"):
+        assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o755, tmp_path.stat().st_uid)
+
+
 def test_the_new_files_are_on_the_disk_before_the_first_old_one_is_replaced(tmp_path, monkeypatch):
     steps = []
     real_fsync, real_replace = os.fsync, Path.replace
