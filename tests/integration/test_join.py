@@ -227,6 +227,18 @@ def test_a_link_used_after_leaving_brings_nobody_back(door: Door) -> None:
     assert statuses(door.world, "bob@example.org") == {"po": SubscriptionStatus.UNSUBSCRIBED}
 
 
+def test_mails_about_somebody_known_go_to_the_address_that_is_known(door: Door) -> None:
+    """ß and ss fold to one text, and are two domains (IDNA 2008)."""
+    door.joined("ann@strasse.example")
+    before = len(door.world.mails)
+    door.now += timedelta(days=4)
+    door.sign_up("ann@straße.example")
+    door.tick()
+    new = door.world.mails[before:]
+    assert any("/preferences/" in text_of(mail) for mail in new)
+    assert {str(mail["To"]) for mail in new} == {"ann@strasse.example"}
+
+
 def test_what_nobody_confirms_expires_and_is_forgotten_and_one_can_ask_again(door: Door) -> None:
     door.sign_up("bob@example.org", name="Bob")
     door.tick()
