@@ -115,7 +115,7 @@ def act(site: Site, token: str, fields: Fields, now: datetime) -> Page | Nobody 
         return None
     word, _, slug = fields.one("do").partition(" ")
     with site.store.write() as tx:
-        person = subscribers.person_behind(tx, identity)
+        person = subscribers.person_behind(tx, identity, take=True)
         if person is None:
             return Nobody()
         records = list(subscribers.records(tx, subscriber_id=person.id))
