@@ -283,6 +283,8 @@ def mailed_link(world: World) -> list[str]:
 
 def test_my_data_needs_a_link_mailed_to_the_address_at_most_one_an_hour_and_for_a_day(served: Served, path: str) -> None:
     world = served.world
+    with world.site.store.write() as tx:
+        subscribers.add_consent(tx, record(world).id, "joined", json.dumps({"page": "https://x/subscribe"}), NOW)
     for minutes in (0, 20, 59):
         served.now = NOW + timedelta(minutes=minutes)
         assert "hooguit één per uur" in said(served.post(path, b"do=my-data"))
@@ -301,7 +303,8 @@ def test_my_data_needs_a_link_mailed_to_the_address_at_most_one_an_hour_and_for_
     assert (told["address"], told["name"]) == ("ann@example.org", "Ann Jansen")
     assert [one["feed"] for one in told["subscriptions"]] == ["po", "vo"]
     assert told["editions"][0]["status"] == "accepted"
-    assert told["consents"]
+    assert told["consents"][-1]["evidence"] == {"page": "https://x/subscribe"}
+    assert ", page: https://x/subscribe</li>" in page.text, "nobody reads JSON"
     assert "<form" in served.get(mine + "/erase").text
     assert served.post(mine, b"erase=yes").status == 200, "only behind the question"
     assert served.post(mine + "/erase", b"").status == 200
