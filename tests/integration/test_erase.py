@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import quopri
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def sign_up(world: World, address: str) -> None:
     with world.site.store.write() as tx:
         row = {"id": new_id(), "address": address, "folded": subscribers.fold(address), "name": NAME, "feeds": ["po"], "wish": {}}
         row |= {"language": "nl", "evidence": {"page": "1"}, "network": "192.0.2.0/24", "status": SignupStatus.TOLD}
-        tx.execute(insert(SignupRow).values(row | {"mailbox": "", "asked_at": NOW, "expires_at": NOW}))
+        tx.execute(insert(SignupRow).values(row | {"mailbox": "", "asked_at": NOW, "expires_at": NOW + timedelta(days=1)}))
 
 
 def old_copy(world: World, revision: str) -> Path:

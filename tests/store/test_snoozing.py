@@ -99,12 +99,16 @@ def test_who_chooses_waits_for_themselves_and_not_for_an_edition(postgres_store:
     """Waiting in two orders is how the same person, saving twice, stopped an edition."""
     an_edition(postgres_store)
     identity = only(postgres_store)
-    soon = text("SET LOCAL lock_timeout = '300ms'")
     with postgres_store.write() as opening, postgres_store.write() as choosing:
         feeds.lock(opening, "po")
-        choosing.execute(soon)
+        choosing.execute(text("SET LOCAL lock_timeout = '300ms'"))
         assert subscribers.person_behind(choosing, identity, take=True)
         assert subscribers.schedule(choosing, "po", Rhythm(Cadence.DAILY, time="07:11", zone="UTC"), LATER)
-        with pytest.raises(StoreError), postgres_store.write() as again:
-            again.execute(soon)
-            subscribers.person_behind(again, identity, take=True)
+        with pytest.raises(StoreError):
+            _take_soon(postgres_store, identity)
+
+
+def _take_soon(store: Store, subscription_id: int) -> None:
+    with store.write() as tx:
+        tx.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        subscribers.person_behind(tx, subscription_id, take=True)
