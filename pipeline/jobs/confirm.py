@@ -66,6 +66,7 @@ def confirm(
         if found.state is not State.WAITS or signup is None:
             return found
         offered = (*found.feeds, *found.also)
+        chosen = None if chosen is None else {site.settings.current_slug(slug) for slug in chosen}
         wanted = [feed for feed in offered if (feed in found.feeds if chosen is None else feed.slug in chosen)]
         if not wanted:
             return found

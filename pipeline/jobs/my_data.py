@@ -5,6 +5,7 @@ The preferences link stands in every digest, and digests are forwarded; so what 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,12 +48,21 @@ class About:
             "address": self.person.address,
             "name": self.person.name,
             "subscriptions": [_subscription(one) for one in self.subscriptions],
-            "consents": [_plain(one) for one in self.consents],
+            "consents": [_plain(one) | {"evidence": evidence(one.evidence)} for one in self.consents],
             "editions": [_plain(one) for one in self.sent],
             "other_mails": [_plain(one) for one in self.notices],
             "sign_ups": [_plain(one) for one in self.asked],
             "suppressed": None if self.suppression is None else self.suppression.reason,
         }
+
+
+def evidence(text: str) -> dict[str, Any] | str:
+    """How somebody agreed: what a sign-up noted, by name; or a sentence, as a list or an operator brought it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
 
 
 def _plain(one: Any) -> dict[str, Any]:

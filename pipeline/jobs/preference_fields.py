@@ -169,17 +169,21 @@ def _choice(site: Site, feed: FeedSettings, one: SubscriptionRecord, values: Val
 def _until(
     site: Site, one: SubscriptionRecord, rhythm: Rhythm, values: Values, now: datetime, faults: dict[str, Fault]
 ) -> datetime | None:
-    """The end of the pause: the first moment of a day in the subscription's zone; a pause that was not touched stays as it is."""
+    """The end of the pause: the first moment of a day in the subscription's zone; a pause that was not touched stays as it is.
+
+    Whoever writes a date means it, also where "no pause" is still marked above it.
+    """
     before = shown(site, site.feed(one.feed), one, now)
     if (values.snooze, values.until) == (before.snooze, before.until) and _zone_of(site, rhythm) == _zone_of(site, one.rhythm):
         return one.snoozed_until if before.snooze == UNTIL_DATE else None
     zone = ZoneInfo(_zone_of(site, rhythm))
     today = now.astimezone(zone).date()
-    if values.snooze == NO_PAUSE:
+    dated = values.snooze == UNTIL_DATE or (values.snooze == NO_PAUSE and values.until not in ("", before.until))
+    if values.snooze == NO_PAUSE and not dated:
         return None
     if values.snooze in WEEKS:
         return _midnight(today + timedelta(weeks=int(values.snooze)), zone)
-    if values.snooze != UNTIL_DATE:
+    if not dated:
         faults["snooze"] = Fault.CHOICE
         return None
     day = _day(values.until)

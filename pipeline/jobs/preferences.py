@@ -115,12 +115,13 @@ def act(site: Site, token: str, fields: Fields, now: datetime) -> Page | Nobody 
         return None
     word, _, slug = fields.one("do").partition(" ")
     with site.store.write() as tx:
-        person = subscribers.person_behind(tx, identity)
+        person = subscribers.person_behind(tx, identity, take=True)
         if person is None:
             return Nobody()
         records = list(subscribers.records(tx, subscriber_id=person.id))
         if word in ("", "save"):
             return _save(site, tx, person, identity, records, fields, now)
+        slug = site.settings.current_slug(slug)  # a page may be older than a feed's new name
         meant = [one for one in records if one.feed == slug or word == "leave-all"]
         done = ""
         if word in ("leave", "leave-all") and meant:
@@ -185,9 +186,10 @@ def _save(
     wishes: list[tuple[SubscriptionRecord, FeedSettings, Wish]] = []
     for one in records:
         feed = site.settings.feeds.get(one.feed)
-        if feed is None or one.status not in _CHOOSING or not fields.has(f"cadence.{one.feed}"):
+        called = next((slug for slug in (one.feed, *(feed.aliases if feed else ())) if fields.has(f"cadence.{slug}")), "")
+        if feed is None or one.status not in _CHOOSING or not called:
             continue
-        values = _typed(fields, one.feed)
+        values = _typed(fields, called)
         wish, wrong = read(site, feed, one, values, now)
         if wrong:
             faults[one.feed], typed[one.feed] = wrong, values

@@ -26,11 +26,12 @@ from pipeline.jobs.owners import make_folder
 from pipeline.jobs.replay import RUN, Replayed, Traces, backup_anchor, edition_anchor, replay
 from pipeline.jobs.site import Site
 from pipeline.models import SubscriptionStatus
-from pipeline.store import Store, bring_up_to_date, record, runs
+from pipeline.store import Store, bring_up_to_date, personal, record, runs
 from pipeline.store.copy import Progress, snapshot
+from pipeline.store.crowd import suppressed
 from pipeline.store.database import UNFINISHED, file_of, open_file, open_target, schema_state
-from pipeline.store.record import Became, Began, Left, Record
-from pipeline.store.replay import end_subscription, known_editions, still_waiting
+from pipeline.store.record import Became, Began, Erased, Left, Lifted, Record, Suppressed
+from pipeline.store.replay import end_subscription, known_editions, still_waiting, suppress
 
 _SQLITE = b"SQLite format 3\0"
 _ROOM = 100_000
@@ -54,20 +55,31 @@ class _Wanted:
 def expect_newest(site: Site) -> None:
     """Raises StoreError where the record knows more of what was sent than the store: an old copy was put in its place.
 
-    Looks at the end of the record alone, so it costs next to nothing. Opt-outs that the store does not know are applied.
+    Looks at the end of the record alone, so it costs next to nothing. Opt-outs and erasures that the store does not know are
+    applied.
     """
     outcomes: dict[tuple[int, int], str] = {}
     people: dict[int, Left | Began] = {}
+    barred: dict[str, Suppressed] = {}
+    erased: set[str] = set()
     for fact in record.newest_facts(site.settings.path(record.FOLDER)):
         if isinstance(fact, Became):
             outcomes |= {(fact.edition, one): fact.status for one in record.identities(fact)}
         elif isinstance(fact, Left | Began):
             people[fact.subscription] = fact
+        elif isinstance(fact, Suppressed):
+            barred[fact.address_hash] = fact
+        elif isinstance(fact, Erased):
+            erased.add(fact.address_hash)
+        elif isinstance(fact, Lifted):
+            barred.pop(fact.address_hash, None)
+            erased.discard(fact.address_hash)
     told = {edition for (edition, _), status in outcomes.items() if status != "sending"}
     ended = {key for key, status in outcomes.items() if status in ("accepted", "failed")}
     with site.store.read() as tx:
         # A crash between the record and its COMMIT leaves such a delivery on the wire, never waiting.
         older = bool(told - known_editions(tx, told)) or bool(ended & still_waiting(tx, told))
+        unknown = barred.keys() - suppressed(tx, list(barred))
     if older:
         raise UnfitStoreError(
             f"The store {site.store.where} is older than its record: it does not know what was sent last.",
@@ -75,10 +87,13 @@ def expect_newest(site: Site) -> None:
         )
 
     left = {one: fact for one, fact in people.items() if isinstance(fact, Left)}
-    if left:
+    if left or unknown:
         with site.store.write() as tx:
             for one, fact in left.items():
                 end_subscription(tx, one, SubscriptionStatus(fact.status), datetime.now(UTC))
+            suppress(tx, [barred[one] for one in unknown], datetime.now(UTC))
+            if again := erased & unknown:
+                personal.scrub_hashed(tx, lambda address: site.links.address_hash(address) in again)
 
 
 def expect_same(folder: Path, file: Path | None) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -156,6 +156,7 @@ def _answer_some(site: Site, now: datetime) -> int:
 
 
 def _answer(site: Site, tx: Tx, signup: Signup, now: datetime) -> None:
+    signup = _as_known(tx, signup)
     feeds = still_open(site, signup.feeds)
     if not feeds or signup.expires_at <= now or _told_enough(site, tx, signup, now) or not may_come(site, tx, signup.address):
         signups.silent(tx, signup.id)
@@ -170,6 +171,14 @@ def _answer(site: Site, tx: Tx, signup: Signup, now: datetime) -> None:
         _ask_to_confirm(site, tx, signup, missing, now)
     else:
         begin(site, tx, signup, missing, {"how": "the form alone; subscribe.confirm is false"}, now, greet=True)
+
+
+def _as_known(tx: Tx, signup: Signup) -> Signup:
+    """With the address that is stored, where that is spelled otherwise: ``a@straße.de`` may be another mailbox than
+    ``a@strasse.de``, and a mail with links to somebody's subscriptions must not go there.
+    """
+    known = subscribers.person_at(tx, signup.address)
+    return replace(signup, address=known.address) if known else signup
 
 
 def still_open(site: Site, slugs: Sequence[str]) -> list[FeedSettings]:
@@ -203,6 +212,7 @@ def begin(
     site: Site, tx: Tx, signup: Signup, feeds: Sequence[FeedSettings], how: dict[str, Any], now: datetime, *, greet: bool
 ) -> list[Made]:
     """Make the subscriptions of a sign-up, with the evidence for each; ``greet``: a welcome mail in any case."""
+    signup = _as_known(tx, signup)
     subscribers.lift(tx, site.links.address_hash(signup.address))
     wishes = [wanted(site, signup, feed, how) for feed in feeds]
     begun = come(site, tx, wishes, now)

@@ -49,13 +49,17 @@ def state(tx: Tx, slug: str) -> FeedState:
 
 
 def lock(tx: Tx, slug: str) -> FeedState:
-    """The feed's row, locked until the transaction ends: its numbers and its editions are given out under it."""
+    """The feed's row, locked until the transaction ends: its numbers and its editions are given out under it.
+
+    Rows that name the feed may be added meanwhile: PostgreSQL would otherwise have those who join and those who choose wait
+    for whoever holds this, and two who come to hold it after that for each other.
+    """
     return _feed_state(tx, slug, lock=True)
 
 
 def _feed_state(tx: Tx, slug: str, *, lock: bool) -> FeedState:
     query = select(FeedRow.slug, FeedRow.next_seq, FeedRow.paused).where(FeedRow.slug == slug)
-    return FeedState(*tx.execute(query.with_for_update() if lock else query).one())
+    return FeedState(*tx.execute(query.with_for_update(key_share=True) if lock else query).one())
 
 
 def set_next_seq(tx: Tx, slug: str, next_seq: int) -> None:

@@ -20,7 +20,7 @@ from pipeline.store import deliveries, subscribers, suppressions
 from pipeline.store.database import Tx
 from pipeline.store.record import Erased, note
 from pipeline.store.schema import ConsentRow, DeliveryRow, EditionRow, NoticeRow, SignupRow, SubscriptionRow
-from pipeline.store.subscribers import ERASED, OPTED_OUT, Person, fold
+from pipeline.store.subscribers import BY_PERSON, ERASED, OPTED_OUT, Person, fold
 
 _BATCH = 500
 
@@ -154,7 +154,9 @@ def erase(tx: Tx, address: str, address_hash: str, now: datetime) -> Counter[str
     deliveries.end(tx, deliveries.waiting_for(tx, ids), DeliveryStatus.SUPPRESSED, ERASED, now)
     found = scrub(tx, fold(address))
     if found:
-        suppressions.set_reason(tx, address_hash, ERASED, now)
+        # The operator's own no stays one. Its words do not: they may tell who it was about.
+        by_person = subscribers.suppression(tx, address_hash) in (None, *BY_PERSON)
+        suppressions.set_reason(tx, address_hash, ERASED if by_person else f"{ERASED}, and barred before", now)
         note(tx, Erased(address_hash))
     return found
 

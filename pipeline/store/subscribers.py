@@ -315,10 +315,14 @@ class Person:
     name: str
 
 
-def person_behind(tx: Tx, subscription_id: int) -> Person | None:
-    """Whose subscription that is; None where the store knows none, or where that person was erased."""
+def person_behind(tx: Tx, subscription_id: int, *, take: bool = False) -> Person | None:
+    """Whose subscription that is; None where the store knows none, or where that person was erased.
+
+    ``take`` also locks the person until the transaction ends, so that who presses a button twice waits for themselves.
+    """
     query = _PERSON.join(SubscriptionRow, SubscriptionRow.subscriber_id == SubscriberRow.id)
-    return _person(tx, query.where(SubscriptionRow.id == subscription_id))
+    query = query.where(SubscriptionRow.id == subscription_id)
+    return _person(tx, query.with_for_update(of=SubscriberRow, key_share=True) if take else query)
 
 
 def person(tx: Tx, subscriber_id: int) -> Person | None:

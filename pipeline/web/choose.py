@@ -68,6 +68,7 @@ def show_data(desk: Desk, request: Request) -> Response:
         return Response(body, headers={**PRIVATE, **named, "content-type": "application/json; charset=utf-8"})
     template = "erase.html.j2" if ending == _ERASE else "my_data.html.j2"
     values = {"about": about, "base": f"{site.settings.site.url}/my-data/{path}", "zone": site.settings.site.timezone}
+    values["evidence"] = my_data.evidence
     values["titles"] = {slug: feed.title for slug, feed in site.settings.feeds.items()}
     return desk.pages.page(site, template, about.language, 200, PRIVATE, done=None, **values)
 

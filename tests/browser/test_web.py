@@ -83,6 +83,8 @@ def test_pages_are_for_everybody(served: Served, page: Page) -> None:
     }.items():
         page.goto(url)
         look(page, name=name)
+        bold = "[...document.querySelectorAll('label:has(input)')].filter(one => getComputedStyle(one).fontWeight > 400).length"
+        assert page.evaluate(bold) == 0, f"{name}: a label beside what it ticks is no heading"
     page.get_by_role("button", name="Afmelden").click()
     page.get_by_role("heading", name="Je bent afgemeld").wait_for()
     look(page, name="after")

@@ -78,7 +78,7 @@ def test_a_source_that_stays_away_is_mailed_once_with_what_mends_it_and_its_reco
     site.run("2026-12-03T08:00")
     second = text_of(alerts(site)[-1])
     assert "edition po/2026-12-03T08:00 was paused" in second
-    assert "Recovered since the last mail:\n\n-  source http" in second
+    assert "Recovered since the last mail:\n\n- source http" in second
 
 
 def test_a_source_that_heals_within_the_hour_is_never_mailed(site: World) -> None:
@@ -112,7 +112,7 @@ def test_at_most_one_mail_a_day_and_what_came_meanwhile_is_in_the_next(site: Wor
     second = alerts(site)[1]
     assert second["Subject"] == "Platform Samen Opleiden: 2 things need you"
     assert "1. the second thing\n   since Mon 2026-11-23 09:00\n   Do something about it." in text_of(second)
-    assert "Still so, as said before:\n\n-  the first thing" in text_of(second)
+    assert "Still so, as said before:\n\n- the first thing" in text_of(second)
 
 
 def test_what_expired_is_mailed_before_it_is_forgotten_as_history(site: World) -> None:

@@ -238,6 +238,18 @@ def test_who_pauses_while_an_edition_waits_gets_its_items_afterwards(served: Ser
     assert world.got("ann@example.org")[1:] == [["Wacht"]]
 
 
+def test_a_page_that_is_older_than_a_feed_s_new_name_still_does_what_it_says(served: Served, path: str) -> None:
+    file = served.world.folder / "feeds/po.toml"
+    file.with_name("nieuw.toml").write_text('aliases = ["po"]\n' + file.read_text())
+    file.unlink()
+    served.world.reopen()
+    served.world.run(NOW)
+    assert said(served.post(path, body(cadence__po="instant"))) == "Opgeslagen."
+    assert record(served.world, "nieuw").rhythm.cadence is Cadence.INSTANT
+    assert "Je krijgt geen mail meer" in said(served.post(path, b"do=leave+po"))
+    assert record(served.world, "nieuw").status is SubscriptionStatus.UNSUBSCRIBED
+
+
 def test_a_pause_can_be_ended_and_saving_the_page_again_changes_nothing(served: Served, path: str) -> None:
     served.post(path, body(snooze__po="4"))
     assert record(served.world).snoozed_until == moment("2026-12-22T00:00")
@@ -245,8 +257,10 @@ def test_a_pause_can_be_ended_and_saving_the_page_again_changes_nothing(served: 
     served.now = NOW + timedelta(days=3)
     served.post(path, body(snooze__po="date", until__po="2026-12-22"))
     assert dump(served.world) == before
-    served.post(path, body())
+    served.post(path, body(until__po="2026-12-22"))
     assert (record(served.world).status, record(served.world).snoozed_until) == (SubscriptionStatus.ACTIVE, None)
+    assert "Tot een datum" in served.post(path, body(until__po="2026-12-23")).text
+    assert record(served.world).snoozed_until == moment("2026-12-23T00:00"), "a date that was written is meant"
 
 
 def test_the_link_stands_in_both_parts_of_a_digest_and_never_on_the_web(served: Served) -> None:
@@ -269,6 +283,8 @@ def mailed_link(world: World) -> list[str]:
 
 def test_my_data_needs_a_link_mailed_to_the_address_at_most_one_an_hour_and_for_a_day(served: Served, path: str) -> None:
     world = served.world
+    with world.site.store.write() as tx:
+        subscribers.add_consent(tx, record(world).id, "joined", json.dumps({"page": "https://x/subscribe"}), NOW)
     for minutes in (0, 20, 59):
         served.now = NOW + timedelta(minutes=minutes)
         assert "hooguit één per uur" in said(served.post(path, b"do=my-data"))
@@ -287,7 +303,8 @@ def test_my_data_needs_a_link_mailed_to_the_address_at_most_one_an_hour_and_for_
     assert (told["address"], told["name"]) == ("ann@example.org", "Ann Jansen")
     assert [one["feed"] for one in told["subscriptions"]] == ["po", "vo"]
     assert told["editions"][0]["status"] == "accepted"
-    assert told["consents"]
+    assert told["consents"][-1]["evidence"] == {"page": "https://x/subscribe"}
+    assert ", page: https://x/subscribe</li>" in page.text, "nobody reads JSON"
     assert "<form" in served.get(mine + "/erase").text
     assert served.post(mine, b"erase=yes").status == 200, "only behind the question"
     assert served.post(mine + "/erase", b"").status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import quopri
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from sqlalchemy import insert
 from pipeline import app
 from pipeline.errors import UsageError
 from pipeline.jobs import erase as job
-from pipeline.jobs import people, report
+from pipeline.jobs import people, report, signups, suppress
 from pipeline.jobs.replay import Traces, replay
+from pipeline.jobs.restore import expect_newest
 from pipeline.models import DeliveryStatus, SignupStatus, SubscriptionStatus
 from pipeline.store import Store, migrate, personal, record, subscribers, suppressions
 from pipeline.store.copy import snapshot
@@ -55,7 +57,7 @@ def sign_up(world: World, address: str) -> None:
     with world.site.store.write() as tx:
         row = {"id": new_id(), "address": address, "folded": subscribers.fold(address), "name": NAME, "feeds": ["po"], "wish": {}}
         row |= {"language": "nl", "evidence": {"page": "1"}, "network": "192.0.2.0/24", "status": SignupStatus.TOLD}
-        tx.execute(insert(SignupRow).values(row | {"mailbox": "", "asked_at": NOW, "expires_at": NOW}))
+        tx.execute(insert(SignupRow).values(row | {"mailbox": "", "asked_at": NOW, "expires_at": NOW + timedelta(days=1)}))
 
 
 def old_copy(world: World, revision: str) -> Path:
@@ -163,6 +165,29 @@ def test_a_restore_of_an_older_backup_erases_again(world: World, tmp_path: Path)
         assert [one.address for one in subscribers.records(tx)] == ["ann@example.org"]
         assert suppressions.find(tx, site.links.address_hash(ADDRESS)) is not None
     site.store.close()
+
+
+def test_an_older_store_put_back_by_hand_erases_again(world: World, tmp_path: Path) -> None:
+    world.subscribe(ADDRESS, name=NAME, cadence="daily", at="2026-11-23T10:00")
+    digest_world(world, "ann")
+    snapshot(world.site.store, tmp_path / "old.db")
+    job.erase(world.site, ADDRESS, NOW)
+    site = app.wire(world.site.settings, open_file(tmp_path / "old.db"))
+    expect_newest(site)
+    with site.store.read() as tx:
+        assert [one.address for one in subscribers.records(tx)] == ["ann@example.org"]
+        assert subscribers.suppression(tx, site.links.address_hash(ADDRESS)) in subscribers.BY_PERSON
+    site.store.close()
+
+
+def test_whom_the_operator_has_barred_stays_barred_when_erased(world: World) -> None:
+    world.subscribe(ADDRESS, name=NAME, cadence="daily", at="2026-11-23T10:00")
+    suppress.add(world.site, [ADDRESS], f"{NAME} asked by telephone", NOW)
+    for _ in range(2):
+        job.erase(world.site, ADDRESS, NOW)
+        with world.site.store.write() as tx:
+            assert signups.may_come(world.site, tx, ADDRESS) is False
+            assert NAME not in str(suppressions.listed(tx))
 
 
 def test_a_restored_copy_from_before_is_erased_from_as_well(store: Store) -> None:

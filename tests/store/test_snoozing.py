@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from pipeline.errors import StoreError
 from pipeline.jobs.history import fold
-from pipeline.models import Blame, DeliveryStatus, RetryDecision, SubscriptionStatus
-from pipeline.store import Store, deliveries, replay, snoozing, subscribers
+from pipeline.models import Blame, Cadence, DeliveryStatus, RetryDecision, Rhythm, SubscriptionStatus
+from pipeline.store import Store, deliveries, feeds, replay, snoozing, subscribers
 from pipeline.store.replay import Outcome
 from tests.store.builders import ACCEPTED, NOW, TAKEN, add_items, an_edition, cursors, must_claim, open_edition, settle, statuses
 
@@ -91,3 +93,22 @@ def test_nobody_is_snoozed_without_an_end_and_nobody_else_has_one(store: Store, 
             subscribers.activate(tx, identity, 1, NOW)
         assert next(subscribers.records(tx)).snoozed_until is None
         assert snoozing.wake(tx, LATER) == 0
+
+
+def test_who_chooses_waits_for_themselves_and_not_for_an_edition(postgres_store: Store) -> None:
+    """Waiting in two orders is how the same person, saving twice, stopped an edition."""
+    an_edition(postgres_store)
+    identity = only(postgres_store)
+    with postgres_store.write() as opening, postgres_store.write() as choosing:
+        feeds.lock(opening, "po")
+        choosing.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        assert subscribers.person_behind(choosing, identity, take=True)
+        assert subscribers.schedule(choosing, "po", Rhythm(Cadence.DAILY, time="07:11", zone="UTC"), LATER)
+        with pytest.raises(StoreError):
+            _take_soon(postgres_store, identity)
+
+
+def _take_soon(store: Store, subscription_id: int) -> None:
+    with store.write() as tx:
+        tx.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        subscribers.person_behind(tx, subscription_id, take=True)
