@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 _PAGES = Path(__file__).parent / "pages"
+_TYPES = {".pdf": "application/pdf", ".jpg": "image/jpeg"}
 _LISTINGS = ("nieuws.html", "nieuws-vervolg.html")
 
 
@@ -63,7 +64,8 @@ class SampleSite:
             def _answer(self, status: HTTPStatus, tag: str, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("ETag", tag)
-                self.send_header("Content-Type", "application/pdf" if body[:4] == b"%PDF" else "text/html; charset=utf-8")
+                suffix = Path(self.path.partition("?")[0]).suffix if status == HTTPStatus.OK else ""
+                self.send_header("Content-Type", _TYPES.get(suffix, "text/html; charset=utf-8"))
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

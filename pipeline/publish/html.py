@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from posixpath import dirname, relpath
 from urllib.parse import urlsplit
 
 from pipeline.models import Attachment, Credit, FeedDocument, Picture, Precision
@@ -33,8 +34,9 @@ def render(document: FeedDocument, entries: Sequence[Entry], texts: Texts) -> by
     """The page as UTF-8; raises TemplateFault."""
     shown = [_shown(made, document.language) for made in entries]
     base = urlsplit(document.base_url)
-    # Without a host, so that the page shows them wherever it is looked at: in a rehearsal, site.url does not lead here yet.
-    places = {"origin": f"{base.scheme}://{base.netloc}", "media": f"{base.path}/media"}
+    # Relative, so that the page shows them wherever it is looked at: in a rehearsal, site.url does not lead here yet.
+    media = relpath(f"{base.path}/media", dirname(urlsplit(document.urls["html"]).path))
+    places = {"origin": f"{base.scheme}://{base.netloc}", "media": media}
     return texts.render("feed.html.j2", document.language, feed=document, items=shown, **places).encode()
 
 

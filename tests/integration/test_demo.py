@@ -55,6 +55,8 @@ def test_the_demo_leaves_all_four_formats_and_says_where(played: tuple[Path, str
         "Interview | Doorlopend leren en de bestuurder",
         "21 juni | Themabijeenkomst ‘Flexibel opleiden voor flexibel onderwijs’",
     ]
+    [picture] = re.findall(r'<img src="\.\./(media/[^"]*)"', (folder / "var/public/feeds/samen-opleiden.html").read_text())
+    assert (folder / "var/public" / picture).is_file()
     assert [entry.published[:10] for entry in parsed.entries] == ["2019-05-28", "2019-05-22", "2019-05-14"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import quopri
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from pipeline.engines import pictures as engine
+from pipeline.jobs.images import fetch_image
 from pipeline.jobs.publish_feed import publish_feed
 from pipeline.jobs.sample import files, sample
 from pipeline.store import runs
+from pipeline.store.images import WaitingImage
 from pipeline.store.schema import ImageRow
 from tests import pictures
 from tests.served import Served, read_link
@@ -51,11 +54,12 @@ NOT_OURS = {
 
 
 def serve(world: World, *addresses: str, first: int = 1) -> None:
-    """A feed whose items name these images, the first one in the oldest item."""
+    """A feed whose items name these images, the first one in the oldest item; item 1 is about sport."""
     items = [
         f"<item><title>Bericht {number}</title><link>{world.web.url(f'/{number}/')}</link>"
         f'<guid isPermaLink="false">{number}</guid><pubDate>Fri, 20 Nov 2026 0{number % 8}:00:{number:02} +0100</pubDate>'
-        f'<description>Een bericht met wat meer woorden.</description><media:content url="{address}" medium="image"/></item>'
+        f'<description>Een bericht met wat meer woorden.</description><media:content url="{address}" medium="image"/>'
+        f"<category>{'Sport' if number == 1 else 'Nieuws'}</category></item>"
         for number, address in enumerate(addresses, first)
     ]
     body = f'<rss version="2.0" xmlns:media="http://search.yahoo.com/mrss/"><channel><title>Bron</title>{"".join(items)}'
@@ -110,7 +114,7 @@ def test_pages_and_mails_show_copies_of_our_own_and_nothing_else(gallery: World)
     assert len(copies) == len(GOOD)
     assert sorted(f"media/{url.split('/media/')[1]}" for url in shown(mailed(gallery))) == copies
     assert all(url.startswith("https://nieuws.example.org/media/") for url in shown(mailed(gallery)))
-    assert sorted(url.removeprefix("/") for url in shown(published(gallery, "html"))) == copies
+    assert sorted(url.removeprefix("../") for url in shown(published(gallery, "html"))) == copies
     assert gallery.web.address not in "".join(re.findall(r"<(?:img|link|source)[^>]*>", mailed(gallery)))
     assert "url(" not in mailed(gallery)
     text = gallery.mails[0].get_body(("plain",))
@@ -182,13 +186,13 @@ def test_a_preview_shows_them_from_its_own_folder(gallery: World) -> None:
     assert b"https://nieuws.example.org/media/" in quopri.decodestring(found["mail.eml"])
 
 
-def one(world: World, path: str = "/photo.jpg", digest: str = "") -> None:
+def one(world: World, path: str = "/photo.jpg", digest: str = "", **columns: str) -> None:
     """One item with an image, and one subscriber."""
     world.write_feed(digest=digest, source="guard = false")
     world.web.serve("/photo.jpg", GOOD["photo.jpg"], content_type="image/jpeg")
     world.web.serve("/small.webp", GOOD["small.webp"], content_type="image/webp")
     serve(world, world.web.url(path))
-    world.subscribe("ann@example.org", cadence="daily", at="2026-11-19T10:00")
+    world.subscribe("ann@example.org", at="2026-11-19T10:00", **({"cadence": "daily"} | columns))
 
 
 def test_the_web_shows_what_page_and_archive_name(world: World) -> None:
@@ -196,14 +200,13 @@ def test_the_web_shows_what_page_and_archive_name(world: World) -> None:
         one(world)
         world.run(AT)
         [on_page] = shown(served.get("/nieuws/feeds/po.html").text)
-        assert on_page.startswith("/nieuws/media/")
-        got = served.get(on_page)
+        got = served.get("/nieuws" + on_page.removeprefix(".."))
         assert (got.status, got.headers["content-type"]) == (200, "image/jpeg")
         assert "img-src 'self'" in served.get("/nieuws/feeds/po.html").headers["content-security-policy"]
         [in_mail] = shown(mailed(world))
-        assert in_mail == served.url.removesuffix("/nieuws") + on_page
+        assert in_mail == served.url + on_page.removeprefix("..")
         [in_archive] = shown(served.get(served.path_of(read_link(world))).text)
-        assert in_archive == on_page, "wherever the archive is looked at, its own web server answers"
+        assert in_archive == "/nieuws" + on_page.removeprefix(".."), "wherever the archive is looked at, its own web server answers"
 
 
 def test_an_image_that_comes_late_is_shown_from_then_on(any_world: World) -> None:
@@ -265,18 +268,20 @@ def test_a_copy_that_was_lost_is_left_out_and_made_again(world: World) -> None:
     assert shown(published(world, "html")) == []
     world.run("2026-11-20T08:32")
     assert media(world) == [copy]
-    assert shown(published(world, "html")) == [f"/{copy}"]
+    assert shown(published(world, "html")) == [f"../{copy}"]
 
 
 def test_a_copy_stays_for_a_year_after_the_last_mail_that_shows_it(world: World) -> None:
-    one(world)
+    one(world, cadence="weekly", topics="sport")
     world.run(AT)
     serve(world, *(world.web.url("/small.webp") for _ in range(60)), first=2)
-    world.run("2026-11-20T09:30")  # 60 newer items: neither the page nor a digest names it any more
-    [old] = [row.file for row in rows(world).values() if row.url.endswith("photo.jpg")]
-    world.run("2027-11-19T08:00")
+    world.run("2026-11-20T09:30")  # 60 newer items: the page names it no more
+    world.run("2026-11-24T08:00")
+    old = rows(world)["photo.jpg"].file
+    assert [url.split("/media/")[1] for url in shown(mailed(world))] == [old]
+    world.run("2027-11-23T08:00")
     assert f"media/{old}" in media(world)
-    world.run("2027-11-21T08:00")
+    world.run("2027-11-25T08:00")
     assert f"media/{old}" not in media(world)
     assert "photo.jpg" not in rows(world)
     assert len(media(world)) == 1, "what the page shows stays"
@@ -316,3 +321,12 @@ def test_a_full_disk_is_a_problem_and_the_image_is_not_asked_for_at_each_tick(wo
     Path(folder).unlink()
     world.run("2026-11-20T09:00")
     assert len(media(world)) == 1
+
+
+def test_a_public_source_leads_to_no_private_image_whatever_others_may(world: World) -> None:
+    one(world)
+    named = WaitingImage(world.web.url("/photo.jpg"), "http://198.41.0.4/feed.xml", 0)
+    got = fetch_image(world.site, named, moment(AT))
+    assert (got.state, "private" in got.reason or "public" in got.reason) == ("failed", True), got.reason
+    assert world.web.requests == []
+    assert fetch_image(world.site, replace(named, source=world.web.url("/feed.xml")), moment(AT)).state == "kept"
