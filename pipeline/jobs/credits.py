@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.config import FeedSettings
 from pipeline.models import Credit, FeedItem, SourceKind
@@ -19,9 +19,14 @@ def credited(feed: FeedSettings, listed: Iterable[FeedItem]) -> list[FeedItem]:
     def named(credit: Credit) -> Credit:
         source = known.get(credit.url)
         title = (source.title if source else "") or credit.title or host_of(credit.url)
-        return Credit(title, credit.url, credit.is_feed or (source is not None and source.kind is SourceKind.FEED))
+        return Credit(title, _public(credit.url), credit.is_feed or (source is not None and source.kind is SourceKind.FEED))
 
     return [replace(one, credit=named(one.credit)) if one.credit else one for one in listed]
+
+
+def _public(url: str) -> str:
+    """The address without its query, which may hold a key that only this site was given (promise 7)."""
+    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
 
 
 def host_of(url: str) -> str:

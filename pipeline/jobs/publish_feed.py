@@ -30,6 +30,7 @@ from pipeline.models import FeedDocument, FeedItem, Part, PartKind
 from pipeline.publish import FORMATS, render_all
 from pipeline.publish.compressed import names, with_siblings
 from pipeline.publish.files import file_hash, names_in, publish_files, remove_empty, remove_files
+from pipeline.publish.identity import first_identity
 from pipeline.store import Tx, items, outputs
 from pipeline.store.outputs import OutputState
 
@@ -81,6 +82,7 @@ def publish_feed(site: Site, slug: str, now: datetime) -> Published:
     if changed := [one.state for one in ready if one.state != known.get(one.state.path)]:
         with site.store.write() as tx:
             outputs.set_input(tx, slug, changed)
+            outputs.set_identity(tx, slug, ready[0].document.identity)
     faults: list[PublishError] = []
     written = [state for one in ready if (state := _tried(partial(_brought_up_to_date, site, root, one), faults))]
     dropped = [
@@ -115,6 +117,7 @@ def _outputs(tx: Tx, site: Site, feed: FeedSettings, known: Mapping[str, OutputS
     absent = {number for one in planned for number in one.numbers} - at_hand.keys()
     at_hand |= {one.seq: one for one in _shown(tx, site, feed, [*items.numbered(tx, feed.slug, absent).values()])}
     own = document_of(site.settings, feed, listed, _UNDATED, [one.as_part(site.settings) for one in planned])
+    own = replace(own, identity=outputs.identity(tx, feed.slug) or first_identity(own.base_url, feed.slug))
     found = [_Output(own, known[own.path])]
     for one in planned:
         was = known.get(one.path) or OutputState(one.path, one.kind, one.word)

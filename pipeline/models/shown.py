@@ -81,8 +81,9 @@ class FeedDocument:
     html to their public addresses. ``ttl``: minutes between two looks that make sense. ``image``: a picture of the feed,
     ``icon``: a square one. ``subscribe_url`` takes the page's form, ``archive_url`` shows earlier editions; all may be empty.
 
-    ``path``: below ``var/public``, without extension. ``parts``: the feeds of its parts; of one of those, ``whole`` is the title
-    and address of the feed that it is a part of.
+    ``identity``: what readers know the feed by (a ``urn:uuid:``), "" before it is published first. ``path``: below
+    ``var/public``, without extension. ``parts``: the feeds of its parts; of one of those, ``whole`` is the title and address of
+    the feed that it is a part of.
     """
 
     slug: str
@@ -102,6 +103,7 @@ class FeedDocument:
     icon: str = ""
     subscribe_url: str = ""
     archive_url: str = ""
+    identity: str = ""
     path: str = ""
     parts: tuple[Part, ...] = ()
     whole: tuple[str, str] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pipeline.models import Credit, FeedDocument, Item
 
@@ -21,5 +21,11 @@ def source_id(credit: Credit) -> str:
 
 
 def feed_id(document: FeedDocument) -> str:
-    """The feed's ``urn:uuid:``, from the site's address and its path: a feed of a part is another feed."""
-    return uuid5(NAMESPACE_URL, f"{document.base_url}/{document.path or f'feeds/{document.slug}'}").urn
+    """The feed's ``urn:uuid:``. It was given when the feed was published first; a feed of a part is another feed."""
+    own = document.identity or first_identity(document.base_url, document.slug)
+    return uuid5(UUID(own), document.path.split("/", 2)[2]).urn if document.whole else own
+
+
+def first_identity(base_url: str, slug: str) -> str:
+    """What a feed is called from now on that was never published, from the site's address and its slug."""
+    return uuid5(NAMESPACE_URL, f"{base_url}/feeds/{slug}").urn

@@ -48,6 +48,16 @@ def of_feed(tx: Tx, slug: str) -> dict[str, OutputState]:
     return {path: OutputState(path, **own._mapping)} | {one.path: one for one in parts(tx, slug)}
 
 
+def identity(tx: Tx, slug: str) -> str:
+    """What feed readers know the feed by, "" before it is published first."""
+    return str(tx.execute(select(FeedRow.identity).where(FeedRow.slug == slug)).scalar_one())
+
+
+def set_identity(tx: Tx, slug: str, given: str) -> None:
+    """Give it for ever: a feed that has one keeps that."""
+    tx.execute(update(FeedRow).where(FeedRow.slug == slug, FeedRow.identity == "").values(identity=given))
+
+
 def parts(tx: Tx, slug: str) -> list[OutputState]:
     """Those of the feed's parts, by kind and title."""
     columns = [getattr(OutputRow, name) for name in OutputState.__dataclass_fields__]

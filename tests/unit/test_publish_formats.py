@@ -159,7 +159,7 @@ def test_rss_shows_the_first_attachment_as_enclosure_and_the_others_as_media(rss
         "type": "application/pdf",
     }
     assert [dict(media.attrib) for media in item.iter(f"{MEDIA}content")] == [
-        {"url": "https://example.org/b.mp3", "type": "application/octet-stream"}
+        {"url": "https://example.org/b.mp3", "type": "audio/mpeg"}
     ]
     assert dict(item.find(f"{MEDIA}thumbnail").attrib) == {"url": "https://example.org/i.png", "width": "640", "height": "480"}
     assert [creator.text for creator in item.iter(CREATOR)] == ["Jan Jansen", "Eva"]
@@ -205,7 +205,7 @@ def test_atom_links_keep_what_feedgen_drops(atom):
             "length": "1234",
             "title": "Rapport",
         },
-        {"href": "https://example.org/b.mp3", "rel": "enclosure", "type": "application/octet-stream"},
+        {"href": "https://example.org/b.mp3", "rel": "enclosure", "type": "audio/mpeg"},
     ]
 
 
@@ -221,7 +221,7 @@ def test_json_feed_follows_version_1_1(feed, document):
     attachments = next(item for item in feed["items"] if item.get("title") == "Bijlagen")["attachments"]
     assert attachments == [
         {"url": "https://example.org/%C3%A9.pdf", "mime_type": "application/pdf", "title": "Rapport", "size_in_bytes": 1234},
-        {"url": "https://example.org/b.mp3", "mime_type": "application/octet-stream"},
+        {"url": "https://example.org/b.mp3", "mime_type": "audio/mpeg"},
     ]
 
 

@@ -23,7 +23,8 @@ class SiteRow(Base):
 class FeedRow(Base):
     """A feed; its row is the feed's lock. ``written_hash`` says what the files on disk should be.
 
-    ``intro_hash`` is that of the last intro a digest began with.
+    ``intro_hash`` is that of the last intro a digest began with. ``identity``: what feed readers know it by, given when it is
+    published first; neither another slug nor another address of the site changes it (RFC 4287 §4.2.6).
     """
 
     __tablename__ = "feeds"
@@ -34,6 +35,7 @@ class FeedRow(Base):
     written_hash: Mapped[str] = mapped_column(String(64), default="")
     changed_at: Mapped[datetime | None]
     intro_hash: Mapped[str] = mapped_column(String(64), default="", server_default=EMPTY)
+    identity: Mapped[str] = mapped_column(Text, default="", server_default=EMPTY)
 
 
 class FeedItemRow(Base):

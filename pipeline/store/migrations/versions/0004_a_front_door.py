@@ -13,6 +13,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column("feeds", sa.Column("identity", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("sources", sa.Column("title", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.create_table(
         "signups",
