@@ -218,6 +218,8 @@ def _refused(tx: Tx, claim: NoticeClaim, decision: RetryDecision, now: datetime)
         if decision.blame is Blame.POLICY:
             what = f"a {claim.kind} mail to somebody who signed up was refused: {reason}"
             runs.problem(tx, _problem_key(claim), what, "Mend what the relay says; the person may sign up again.", now)
+            if claim.kind in (CONFIRM, KNOWN):
+                signups.end(tx, int(claim.dedupe_key.partition(":")[2]), now)
         return
     where = "mail under [alerts] in gazet.toml" if claim.kind == ALERT else "editor under [digest] in the feed's file"
     what = f"the {claim.kind} mail to {mask(claim.recipient)} was refused: {reason}"

@@ -125,6 +125,12 @@ def silent(tx: Tx, identity: int, told_at: datetime | None = None) -> None:
     tx.execute(update(SignupRow).where(SignupRow.id == identity).values(status=SignupStatus.SILENT, told_at=told_at))
 
 
+def end(tx: Tx, identity: int, now: datetime) -> None:
+    """It waits for nobody any more, so that one can ask again; that a mail was tried counts all the same."""
+    here = and_(SignupRow.id == identity, SignupRow.status != SignupStatus.CONFIRMED)
+    tx.execute(update(SignupRow).where(here).values(expires_at=now))
+
+
 def confirmed(tx: Tx, identity: int, made: Sequence[Made], now: datetime) -> None:
     """Subscriptions were made of it, which have the address and the evidence now."""
     values: dict[str, Any] = {

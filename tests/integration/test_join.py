@@ -476,6 +476,23 @@ def test_what_a_welcome_that_was_refused_would_have_shown_comes_in_the_first_dig
         world.close()
 
 
+def test_who_got_no_mail_because_the_relay_has_a_rule_against_it_can_ask_again_at_once(tmp_path: Any, web: WebServer) -> None:
+    with SmtpServer() as server:
+        relay = RELAY.format(host="127.0.0.1", port=server.port, tls="none", connections=1, more="")
+        world = World(tmp_path / "site", web, relay=relay)
+        with Door(world) as door:
+            world.news("Eerste", "2026-11-20T09:00")
+            server.refuse("bob@example.org", 550, "5.7.1", "no such sender here", times=1)
+            door.sign_up("bob@example.org")
+            door.tick()
+            assert server.messages == []
+            door.now += timedelta(minutes=5)
+            door.sign_up("bob@example.org")
+            door.tick()
+            assert len(server.messages) == 1
+        world.close()
+
+
 def test_without_confirmation_people_begin_at_once_but_nobody_who_left_is_brought_back(door: Door) -> None:
     settings(door.world, "confirm = false")
     door.world.subscribe("left@example.org", status="unsubscribed")
