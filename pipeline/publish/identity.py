@@ -23,7 +23,7 @@ def source_id(credit: Credit) -> str:
 def feed_id(document: FeedDocument) -> str:
     """The feed's ``urn:uuid:``. It was given when the feed was published first; a feed of a part is another feed."""
     own = document.identity or first_identity(document.base_url, document.slug)
-    return uuid5(UUID(own), document.path.split("/", 2)[2]).urn if document.whole else own
+    return uuid5(UUID(own), "/".join(document.path.split("/")[2:])).urn if document.whole else own
 
 
 def first_identity(base_url: str, slug: str) -> str:

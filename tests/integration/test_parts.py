@@ -151,10 +151,13 @@ def test_a_topic_that_leaves_the_settings_takes_its_files_along_and_a_renamed_fe
     world.reopen()
     world.run("2026-11-20T12:05")
     assert {path.name for path in (public(world) / "po/topic").iterdir()} <= set(_files("onderwijs"))
+    ids = atom_ids(world, "po"), atom_ids(world, "po/topic/onderwijs")
+    assert ids[0] != ids[1]
     (world.folder / "feeds/po.toml").unlink()
     world.write_feed("nieuw", top='aliases = ["po"]', source='[publish]\ntopics = ["Onderwijs"]')
     world.reopen()
     world.run("2026-11-20T12:10")
+    assert (atom_ids(world, "nieuw"), atom_ids(world, "nieuw/topic/onderwijs")) == ids, "readers know it again (RFC 4287 §4.2.6)"
     assert not (public(world) / "po").exists()
     assert titles(world, "nieuw/topic/onderwijs") == ["Scholen open"]
     with world.site.store.read() as tx:
@@ -168,6 +171,11 @@ def test_a_topic_that_leaves_the_settings_takes_its_files_along_and_a_renamed_fe
     world.reopen()
     world.run("2026-11-20T12:15")
     assert not (public(world) / "nieuw").exists()
+
+
+def atom_ids(world: World, path: str) -> list[str]:
+    """The feed's own, then those of its entries."""
+    return [str(one.text) for one in etree.parse(public(world) / f"{path}.atom").iter("{http://www.w3.org/2005/Atom}id")]
 
 
 def _files(name: str) -> list[str]:
@@ -233,8 +241,8 @@ def test_items_of_several_sources_say_whose_they_are_in_every_format_and_in_the_
     other = b'<rss version="2.0"><channel><title>Het andere blad</title><link>%s</link><item><title>Tweede</title><link>%s</link>'
     link = world.web.url("/ander/2").encode()
     body = other % (link, link) + b"<pubDate>Fri, 20 Nov 2026 09:00:00 GMT</pubDate></item></channel></rss>"
-    world.web.serve("/other.xml", body, content_type="application/rss+xml")
-    text = SOURCES.format(world.web.url("/feed.xml"), world.web.url("/other.xml"))
+    world.web.serve("/other.xml?key=geheim", body, content_type="application/rss+xml")
+    text = SOURCES.format(world.web.url("/feed.xml"), world.web.url("/other.xml?key=geheim"))
     (world.folder / "feeds/po.toml").write_text(text, encoding="utf-8")
     world.news("Eerste", "2026-11-20T09:00")
     world.subscribe("ann@example.org", cadence="daily", time="08:00", at="2026-11-20T11:00")
@@ -249,6 +257,7 @@ def test_items_of_several_sources_say_whose_they_are_in_every_format_and_in_the_
     assert {one["title"]: one["_source"]["title"] for one in items(world, "po")} == whose
     entries = etree.parse(public(world) / "po.atom").findall("a:entry", ATOM)
     assert {one.findtext("a:title", namespaces=ATOM): one.find("a:source/a:link", ATOM).get("href") for one in entries} == urls
+    assert not [path for path in public(world).rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     [page, mail] = [(public(world) / "po.html").read_text(), world.mails[0].get_body(("plain",)).get_content()]  # type: ignore[union-attr]
     assert "De &lt;b&gt;eerste&lt;/b&gt; &amp; beste</a>" in page
     assert "20 november 2026 10:00 · bron: Het andere blad" in mail.splitlines()
