@@ -7,7 +7,7 @@ from datetime import datetime
 from pipeline.compose import notice
 from pipeline.compose.notice import MyDataDocument
 from pipeline.config import WEEKDAYS, Settings
-from pipeline.jobs.my_data import About
+from pipeline.jobs.my_data import About, evidence
 from pipeline.jobs.preference_fields import WEEKS, Fault, Values
 from pipeline.jobs.preferences import Entry, Page
 from pipeline.models import Cadence, Choice, DeliveryStatus, Rhythm, SubscriptionStatus
@@ -26,7 +26,13 @@ def check_own_pages(settings: Settings, texts: Texts, now: datetime) -> None:
     for done in _DONE:
         page = Page("a…@example.org", language, _entries(now, faulty=not done), ("Europe/Amsterdam",), done, "Title")
         texts.render("preferences.html.j2", language, page=page, **choices)
-    values = {"site": settings.site, "base": settings.site.url, "zone": settings.site.timezone, "titles": {"title": "Title"}}
+    values = {
+        "site": settings.site,
+        "base": settings.site.url,
+        "zone": settings.site.timezone,
+        "titles": {"title": "Title"},
+        "evidence": evidence,
+    }
     for about in (_about(now, language, full=True), _about(now, language, full=False)):
         texts.render("my_data.html.j2", language, about=about, done=None, **values)
     texts.render("erase.html.j2", language, about=_about(now, language, full=True), done=None, **values)
