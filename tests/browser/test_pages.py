@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from pipeline.compose import digest, message
-from pipeline.models import Attachment, Personal, Precision
+from pipeline.models import Attachment, FeedDocument, Personal, Precision
 from pipeline.publish import html
+from pipeline.publish.entries import entries_of
 from pipeline.texts import Texts
 from tests.factories import make_digest, make_feed_document, make_feed_item
 
@@ -69,12 +70,16 @@ def mail() -> str:
     return email.message_from_bytes(data, policy=email.policy.default).get_body(("html",)).get_content()
 
 
+def page_of(document: FeedDocument) -> str:
+    return html.render(document, entries_of(document), TEXTS).decode()
+
+
 def twin() -> str:
-    return html.render(make_feed_document(hard_items(), description=f"Nieuws over {LONG}"), TEXTS).decode()
+    return page_of(make_feed_document(hard_items(), description=f"Nieuws over {LONG}"))
 
 
 def arabic_twin() -> str:
-    return html.render(make_feed_document(hard_items(), language="ar", title="أخبار"), TEXTS).decode()
+    return page_of(make_feed_document(hard_items(), language="ar", title="أخبار"))
 
 
 VIEWS = [
