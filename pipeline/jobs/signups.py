@@ -27,7 +27,7 @@ from pipeline.jobs import notices, trust, welcome
 from pipeline.jobs.people import WantedSubscription, come
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
-from pipeline.models import Cadence, Choice, SubscriptionStatus
+from pipeline.models import Cadence, Choice, SignupStatus, SubscriptionStatus
 from pipeline.store import Tx, signups, subscribers
 from pipeline.store.signups import Made, NewSignup, Signup
 
@@ -158,11 +158,12 @@ def _answer_some(site: Site, now: datetime) -> int:
 def _answer(site: Site, tx: Tx, signup: Signup, now: datetime) -> None:
     signup = _as_known(tx, signup)
     feeds = still_open(site, signup.feeds)
-    if not feeds or signup.expires_at <= now or _told_enough(site, tx, signup, now) or not may_come(site, tx, signup.address):
-        signups.silent(tx, signup.id)
-        return
     known = subscribers.statuses(tx, signup.address)
     missing = [feed for feed in feeds if known.get(feed.slug, (0, None))[1] not in _HAS_IT]
+    told_enough = _told_enough(site, tx, signup, now, is_known=not missing)
+    if not feeds or signup.expires_at <= now or told_enough or not may_come(site, tx, signup.address):
+        signups.silent(tx, signup.id)
+        return
     if not missing:
         signups.silent(tx, signup.id, told_at=now)
         _say_known(site, tx, signup, feeds, now)
@@ -188,10 +189,14 @@ def still_open(site: Site, slugs: Sequence[str]) -> list[FeedSettings]:
     return [by_slug[slug] for slug in current if slug in by_slug]
 
 
-def _told_enough(site: Site, tx: Tx, signup: Signup, now: datetime) -> bool:
-    """One mail while a sign-up is open, and a few in a month, whoever asks how often."""
+def _told_enough(site: Site, tx: Tx, signup: Signup, now: datetime, *, is_known: bool) -> bool:
+    """One mail while a sign-up is open, and a few in a month, whoever asks how often.
+
+    That somebody has what they asked for, and was told so, does not stand in the way of another feed.
+    """
     is_open, mails = signups.told_lately(tx, signup.mailbox, now)
-    return is_open or mails >= site.settings.subscribe.per_address
+    in_the_way = is_open if is_known else is_open - {SignupStatus.SILENT}
+    return bool(in_the_way) or mails >= site.settings.subscribe.per_address
 
 
 def may_come(site: Site, tx: Tx, address: str) -> bool:

@@ -98,11 +98,13 @@ def find(tx: Tx, identity: int, *, take: bool = False) -> Signup | None:
     return _signup(row) if row else None
 
 
-def told_lately(tx: Tx, mailbox: str, now: datetime) -> tuple[bool, int]:
-    """Whether a sign-up of that mailbox is open that a mail was sent for, and how many mails it got in 30 days."""
+def told_lately(tx: Tx, mailbox: str, now: datetime) -> tuple[set[SignupStatus], int]:
+    """What the open sign-ups of that mailbox are that a mail was sent for (TOLD: it may be confirmed, SILENT: the mail said that
+    there is no need to), and how many mails it got in 30 days.
+    """
     query = select(SignupRow.status, SignupRow.expires_at).where(SignupRow.mailbox == mailbox, SignupRow.told_at > now - COUNTED)
     rows = tx.execute(query).all()
-    return any(row.status != SignupStatus.CONFIRMED and row.expires_at > now for row in rows), len(rows)
+    return {SignupStatus(row.status) for row in rows if row.expires_at > now} - {SignupStatus.CONFIRMED}, len(rows)
 
 
 def also_asked(tx: Tx, signup: Signup) -> list[str]:

@@ -180,6 +180,19 @@ def test_who_left_or_was_erased_comes_back_by_their_own_will_and_a_restore_agree
     assert {row.status for row in rows(door.world)} == {"silent"}, "nobody is asked a second time"
 
 
+def test_having_one_feed_and_asking_for_it_again_is_told_once_and_bars_no_other_feed(door: Door) -> None:
+    door.world.write_feed("two", url=door.world.web.url("/two.xml"))
+    door.world.reopen()
+    door.world.subscribe("known@example.org")
+    for path in ("/subscribe/po", "/subscribe/po", "/subscribe/two", "/subscribe/two"):
+        door.sign_up("known@example.org", path)
+        door.tick()
+    mails = [str(mail["Subject"]) for mail in door.world.mails if "known@" in str(mail["To"]) and "List-Id" not in mail]
+    assert sorted(subject.partition(" ")[0] for subject in mails) == ["Bevestig", "Je"]
+    assert door.confirm(confirm_link(door.world, "known@example.org")).status == 200
+    assert set(statuses(door.world, "known@example.org")) == {"po", "two"}
+
+
 def hash_of(door: Door, name: str) -> str:
     return door.world.site.links.address_hash(f"{name}@example.org")
 
