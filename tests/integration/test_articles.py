@@ -9,6 +9,7 @@ from typing import Any
 import feedparser
 import pytest
 
+from tests import pictures
 from tests.newsroom import RSS, XML, Newsroom, Story
 from tests.servers.web import WebServer
 from tests.world import World, moment
@@ -63,6 +64,7 @@ def text_of(world: World, story: Story) -> str:
 def test_text_picture_author_and_download_are_published_in_every_format(full: World, room: Newsroom) -> None:
     room.serve_articles(head=HEAD, inside=FILE)
     full.web.serve("/files/rapport.pdf", b"x" * 4321, content_type="application/pdf")
+    full.web.serve("/foto.jpg", pictures.photo(640, 360), content_type="image/jpeg")
     full.run(AT)
     story = room.stories[0]
     item = items(full)[story.title]

@@ -238,7 +238,7 @@ def test_after_kill_9_it_says_how_many_are_in_doubt_and_what_is_done(tmp_path: P
         beside = status(world, "2026-11-24T08:01")
         assert "on the wire" not in beside.out, "its process lives"
         sending.kill()
-        sending.communicate()
+        sending.communicate(timeout=30)
         then = "sends them again with the same Message-ID" if uncertain == "resend" else "holds them for you"
         doubt = lines_of(status(world, "2026-11-24T08:01"), "sending")
         assert any(line.strip().startswith("1 on the wire when its process ended") and line.endswith(then) for line in doubt)
