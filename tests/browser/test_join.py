@@ -1,9 +1,10 @@
-"""Subscribing in a real browser, by keyboard alone, on a phone by night and on a desk by day."""
+"""From subscribing to leaving in a real browser, by keyboard alone, on a phone by night and on a desk by day."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ def tab_to(page: Page, which: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
-def test_somebody_subscribes_and_confirms_by_keyboard_alone(tmp_path: Path, browser: Browser, width: int, scheme: str) -> None:
+def test_somebody_subscribes_chooses_reads_and_leaves_by_keyboard_alone(
+    tmp_path: Path, browser: Browser, width: int, scheme: str
+) -> None:
     with WebServer() as source:
         world = World(tmp_path / "site", source)
         world.write_feed("two", url=source.url("/two.xml"), top='description = "Een tweede feed, met een omschrijving."')
@@ -48,14 +51,55 @@ def test_somebody_subscribes_and_confirms_by_keyboard_alone(tmp_path: Path, brow
             page.keyboard.press("Enter")
             page.get_by_role("heading", name="Je bent aangemeld").wait_for()
             look(page, name="done")
+            _choose_every_day(page)
+            _read_and_leave(served, page)
             page.goto(f"{served.url}/confirm/x")
             look(page, name="gone")
             assert refused == []
             assert context.cookies() == []
             context.close()
             with world.site.store.read() as tx:
-                assert [one.status for one in subscribers.records(tx)] == [SubscriptionStatus.ACTIVE]
+                assert [one.status for one in subscribers.records(tx)] == [SubscriptionStatus.UNSUBSCRIBED]
         world.close()
+
+
+def _choose_every_day(page: Page) -> None:
+    """From the page that says thanks to the preferences: a weekly digest becomes a daily one at seven."""
+    tab_to(page, "a[href*='/preferences/']")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Je mails").wait_for()
+    look(page, name="preferences")
+    tab_to(page, "input[name='cadence.po']:checked")
+    page.keyboard.press("ArrowUp")
+    tab_to(page, "input[name='time.po']")
+    page.keyboard.type("0700AM")
+    tab_to(page, "button[value=save]")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("Opgeslagen.").wait_for()
+    look(page, name="saved")
+
+
+def _read_and_leave(served: Served, page: Page) -> None:
+    """The next digest comes as chosen, has a button to leave that a mail program presses, and is the last."""
+    world, address = served.world, "bob@b.example.org"
+    world.news("Tweede", "2026-11-24T14:00")
+    world.run("2026-11-25T06:59")
+    assert _digests(world, address) == []
+    world.run("2026-11-25T07:00")
+    [digest] = _digests(world, address)
+    assert set(world.titles(digest)) == {"Eerste", "Tweede"}
+    link = str(digest["List-Unsubscribe"]).partition(">")[0].strip("<")
+    assert served.send("POST", served.path_of(link), body=b"List-Unsubscribe=One-Click").status == 200
+    page.reload()
+    look(page, name="left")
+    world.news("Derde", "2026-11-25T14:00")
+    world.run("2026-11-26T07:00")
+    world.run("2026-12-01T08:00")
+    assert [mail["Message-ID"] for mail in _digests(world, address)] == [digest["Message-ID"]], "nothing more"
+
+
+def _digests(world: World, address: str) -> list[EmailMessage]:
+    return [mail for mail in world.mails if address in str(mail["To"]) and "List-Id" in mail]
 
 
 def _subscribe(page: Page, served: Served) -> None:
