@@ -40,7 +40,7 @@ _PUBLISHED = re.compile(
 """It goes into a header."""
 
 
-def _guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Callable[Concatenate[Desk, Request, P], Response]:
+def guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Callable[Concatenate[Desk, Request, P], Response]:
     """A store that does not answer is 503, a mistake of ours 500; what it was goes to the operator, never to the reader."""
 
     @functools.wraps(handle)
@@ -57,10 +57,6 @@ def _guarded(handle: Callable[Concatenate[Desk, Request, P], Response]) -> Calla
     return safe
 
 
-guarded = _guarded
-"""The same for what stands in files of its own."""
-
-
 class Desk:
     """Answers with the site as it is at that moment."""
 
@@ -70,7 +66,7 @@ class Desk:
         self.say = say
         self.pages = Pages(say)
 
-    @_guarded
+    @guarded
     def index(self, request: Request) -> Response:  # noqa: ARG002
         """The feeds that were published, by title, with their addresses."""
         site = self.site()
@@ -84,14 +80,14 @@ class Desk:
         subscribe = f"{site.settings.site.url}/subscribe" if site.settings.open_feeds() else ""
         return self.pages.page(site, "index.html.j2", site.settings.site.language, feeds=feeds, subscribe=subscribe)
 
-    @_guarded
+    @guarded
     def ask(self, request: Request) -> Response:
         """Which feed the token is about, and a button; nothing is changed."""
         site = self.site()
         found = leave.who(site, request.path_params["token"])
         return self._no_token(site) if found is None else self.pages.unsubscribe(site, found, done=found.gone)
 
-    @_guarded
+    @guarded
     def leave(self, request: Request, body: bytes) -> Response:
         """The person leaves, now or long ago: the answer is the same. Any body does: it only tells how (RFC 8058 §3.2).
 
@@ -104,27 +100,27 @@ class Desk:
             raise StoreError("store.url was edited, so nobody can leave here.", fix="Restart gazet.")
         return self._no_token(site) if found is None else self.pages.unsubscribe(site, found, done=True)
 
-    @_guarded
+    @guarded
     def preferences(self, request: Request) -> Response:
         """What a person gets, and when."""
         return choose.show(self, request)
 
-    @_guarded
+    @guarded
     def choose(self, request: Request, body: bytes) -> Response:
         """The same after what they chose."""
         return choose.act(self, request, body)
 
-    @_guarded
+    @guarded
     def my_data(self, request: Request) -> Response:
         """What is stored about a person."""
         return choose.show_data(self, request)
 
-    @_guarded
+    @guarded
     def erase(self, request: Request, body: bytes) -> Response:
         """It is erased."""
         return choose.erase(self, request, body)
 
-    @_guarded
+    @guarded
     def read(self, request: Request) -> Response:
         """The stored page of a variant."""
         site = self.site()
@@ -137,7 +133,7 @@ class Desk:
             return self.pages.message(site, "past", 404, PRIVATE)
         return foreign(found[0])
 
-    @_guarded
+    @guarded
     def file(self, request: Request) -> Response:
         """Where a published file is now; one that is where it was asked for was answered before (``public_files``)."""
         site = self.site()
@@ -145,7 +141,7 @@ class Desk:
             return Response(status_code=301, headers={"location": moved, "cache-control": "public, max-age=3600", **files.CORS})
         return self.pages.message(site, "nothing", 404)
 
-    @_guarded
+    @guarded
     def health(self, request: Request) -> Response:  # noqa: ARG002
         """200 or 503, and why."""
         site = self.site()
@@ -153,7 +149,7 @@ class Desk:
         body = json.dumps(found.body(site.mark)) + "\n"
         return Response(body, 200 if found.well else 503, {"cache-control": "no-store"}, "application/json")
 
-    @_guarded
+    @guarded
     def metrics(self, request: Request) -> Response:
         """To this machine alone, and not to what a proxy on it passes on."""
         if not _from_here(request):
@@ -161,12 +157,12 @@ class Desk:
         body = metrics.metrics(self.site(), self.clock())
         return Response(body, headers={"content-type": metrics.MEDIA_TYPE, "cache-control": "no-store"})
 
-    @_guarded
+    @guarded
     def too_large(self, request: Request) -> Response:  # noqa: ARG002
         """Nothing here needs so much."""
         return self.pages.message(self.site(), "large", 413, {"connection": "close", **PRIVATE})
 
-    @_guarded
+    @guarded
     def refused(self, request: Request, status: int, headers: Mapping[str, str]) -> Response:  # noqa: ARG002
         """No such address, or not with this method."""
         return self.pages.message(self.site(), "nothing" if status == 404 else "method", status, headers)
