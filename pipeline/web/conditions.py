@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 IDENTITY, GZIP, BROTLI = "", "gzip", "br"
 _NAMES = {"gzip": GZIP, "x-gzip": GZIP, "br": BROTLI, "identity": IDENTITY}
@@ -13,6 +15,29 @@ _SMALLEST_FIRST = (BROTLI, GZIP, IDENTITY)
 _QUALITY = re.compile(r"[01](?:\.[0-9]{0,3})?")
 _TAG = re.compile(r'"([^"]*)"')
 _ANY = "*"
+
+
+class Asked(NamedTuple):
+    """A request for a file: the ``codings`` it takes, the best one first, and what it has already; None: it names nothing."""
+
+    method: str
+    path: str
+    codings: tuple[str, ...]
+    tags: frozenset[str | None] | None
+    since: float | None
+
+
+def asked(method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Asked:
+    """What a request with these headers, their names in small letters, asks. Lines of one name are one list (RFC 9110 §5.3)."""
+    accepted = none_match = since = None
+    for name, value in headers:
+        if name == b"accept-encoding":
+            accepted = value.decode("latin-1") if accepted is None else f"{accepted},{value.decode('latin-1')}"
+        elif name == b"if-none-match":
+            none_match = value.decode("latin-1") if none_match is None else f"{none_match},{value.decode('latin-1')}"
+        elif name == b"if-modified-since":
+            since = moment_of(value.decode("latin-1"))
+    return Asked(method, path, codings(accepted), None if none_match is None else named(none_match), since)
 
 
 @lru_cache(256)
@@ -48,9 +73,9 @@ def _weights(accepted: str) -> dict[str, float]:
     return weights
 
 
-def named(if_none_match: str) -> frozenset[str] | None:
-    """The entity tags of an If-None-Match without quotes and ``W/`` (weak comparison, RFC 9110 §8.8.3.2); None: any."""
-    return None if if_none_match.strip() == _ANY else frozenset(_TAG.findall(if_none_match))
+def named(if_none_match: str) -> frozenset[str | None]:
+    """The entity tags of an If-None-Match without quotes and ``W/`` (weak comparison, RFC 9110 §8.8.3.2); None stands for any."""
+    return frozenset([None] if if_none_match.strip() == _ANY else _TAG.findall(if_none_match))
 
 
 def moment_of(if_modified_since: str) -> float | None:

@@ -8,7 +8,7 @@ request ─▶ a file's address? ─▶ on the shelf? ─▶ 304, or the bytes i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.config import Settings
 from pipeline.web import conditions, files
-from pipeline.web.edge import OWN, Header, has_body, safety, within
+from pipeline.web.conditions import Asked
+from pipeline.web.edge import OWN, has_body, safety, within
 from pipeline.web.files import PIECE_BYTES, Coded, PublishedFile
 from pipeline.web.shelf import Shelf
 
@@ -68,20 +69,22 @@ class PublicFiles:
         if not answered:
             await self._app(scope, receive, send)
 
-    def at_once(self, method: str, path: str, headers: Iterable[Header]) -> Answer | None:
+    def at_once(self, asked: Asked) -> Answer | None:
         """The answer to a GET or HEAD, where it can be given in one piece without waiting; None: ask the application."""
-        file = self._shelf.get(path) if self._renewed() else None
-        answer = self._answer(file, method, headers) if file else None
+        self._renewed()
+        file = self._shelf.get(asked.path)
+        answer = self._answer(file, asked) if file else None
         return None if answer and answer.coded and not answer.coded.is_small else answer
 
     async def _send(self, scope: Scope, send: Send) -> bool:
         """Whether there was such a file."""
+        asked = conditions.asked(scope["method"], scope["path"], scope["headers"])
         for _ in range(_TRIES):
-            file = await self._file(scope["path"])
+            file = await self._file(asked.path)
             if file is None:
                 return False
             with suppress(FileNotFoundError):  # it was replaced between two looks: the new one it is
-                await _send(send, self._answer(file, scope["method"], scope["headers"]), scope)
+                await _send(send, self._answer(file, asked), scope)
                 return True
         return False
 
@@ -108,15 +111,14 @@ class PublicFiles:
             self._shelf.put(asked, found)
         return found
 
-    def _answer(self, file: PublishedFile, method: str, headers: Iterable[Header]) -> Answer:
-        if method == "OPTIONS":
+    def _answer(self, file: PublishedFile, asked: Asked) -> Answer:
+        if asked.method == "OPTIONS":
             return Answer(204, (_PREFLIGHT if file.for_scripts else _OPTIONS) + self._safety, None)
-        accepted, none_match, since = _asked(headers)
-        wanted = [file.coded[coding] for coding in conditions.codings(accepted) if coding in file.coded] or [file.coded[""]]
-        same = _same(file, wanted, none_match, since)
+        wanted = [file.coded[coding] for coding in asked.codings if coding in file.coded] or [file.coded[""]]
+        same = _same(file, wanted, asked)
         if same is not None:
             return Answer(304, same.same + self._safety, None)
-        return Answer(200, wanted[0].sent + self._safety, None if method == "HEAD" else wanted[0])
+        return Answer(200, wanted[0].sent + self._safety, None if asked.method == "HEAD" else wanted[0])
 
 
 def _read(settings: Settings, path: str) -> PublishedFile | None:
@@ -137,25 +139,11 @@ def _max_age(settings: Settings, path: str) -> int:
     return int(min(max(every, _LEAST_SECONDS), _MOST_SECONDS))
 
 
-def _asked(headers: Iterable[Header]) -> tuple[str | None, str | None, float | None]:
-    """Accept-Encoding, If-None-Match and the moment of If-Modified-Since; lines of one name are one list (RFC 9110 §5.3)."""
-    accepted = none_match = since = None
-    for name, value in headers:
-        if name == b"accept-encoding":
-            accepted = value.decode("latin-1") if accepted is None else f"{accepted},{value.decode('latin-1')}"
-        elif name == b"if-none-match":
-            none_match = value.decode("latin-1") if none_match is None else f"{none_match},{value.decode('latin-1')}"
-        elif name == b"if-modified-since":
-            since = conditions.moment_of(value.decode("latin-1"))
-    return accepted, none_match, since
-
-
-def _same(file: PublishedFile, wanted: list[Coded], none_match: str | None, since: float | None) -> Coded | None:
+def _same(file: PublishedFile, wanted: list[Coded], asked: Asked) -> Coded | None:
     """What the reader has already. Of codings that suit, its own is as good as the one it would get."""
-    if none_match is not None:
-        tags = conditions.named(none_match)
-        return next((one for one in wanted if tags is None or one.tag in tags), None)
-    unchanged = since is not None and conditions.is_unchanged(since, file.changed, file.placed)
+    if asked.tags is not None:
+        return next((one for one in wanted if one.tag in asked.tags or None in asked.tags), None)
+    unchanged = asked.since is not None and conditions.is_unchanged(asked.since, file.changed, file.placed)
     return wanted[0] if unchanged else None
 
 

@@ -339,6 +339,39 @@ def test_a_body_with_a_get_of_a_feed_is_not_the_next_request(shared):
     assert answers.count(b"HTTP/1.1 ") == 1
 
 
+def test_a_body_that_is_refused_before_it_came_is_not_the_next_request(shared):
+    with shared.talk() as line, contextlib.suppress(OSError):
+        line.sendall(b"POST /unsubscribe/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        answers = line.recv(65536)
+        assert answers.startswith(b"HTTP/1.1 413")
+        line.sendall(b"GET /feeds/po.rss HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers += b"".join(iter(lambda: line.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_inside_the_head_of_another_is_none(shared):
+    assert shared.get("/feeds/po.rss").status == 200
+    with shared.talk() as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Rest: ")
+        while not any(one._unfinished for one in list(shared.server._server.server_state.connections)):
+            time.sleep(0.005)
+        line.sendall(b"GET /feeds/po.rss HTTP/1.1\r\nHost: y\r\n\r\n")
+        assert b"".join(iter(lambda: line.recv(65536), b"")).startswith(b"HTTP/1.1 400"), "a head with two hosts"
+
+
+@pytest.mark.parametrize("pieces", [(1, 2), (20, 27), (3, 40)])
+def test_a_request_that_comes_in_pieces_behind_another_has_its_answer_behind_the_others(shared, pieces):
+    tag = shared.get("/feeds/po.rss").headers["etag"].encode()
+    one = b"GET /feeds/po.rss HTTP/1.1\r\nHost: x\r\nIf-None-Match: " + tag + b"\r\n\r\n"
+    sent = [b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", one[: pieces[0]], one[pieces[0] : pieces[1]], one[pieces[1] :], one]
+    with shared.talk() as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in [*sent, b"GET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]:
+            line.sendall(piece)
+        answers = b"".join(iter(lambda: line.recv(65536), b""))
+    assert [line.split()[1] for line in answers.splitlines() if line.startswith(b"HTTP/1.1")] == [b"200", b"304", b"304", b"404"]
+
+
 def test_who_asks_and_never_reads_costs_little(served, monkeypatch):
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     path = published(served, "stil", random.Random(1).randbytes(200_000))
