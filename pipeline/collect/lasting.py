@@ -43,7 +43,6 @@ _MOVING: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     ((":",), _SECONDS),
     (_CLOCK_WORDS, _CLOCK),
 )
-_MAY_MOVE = re.compile("|".join(re.escape(word) for some, _pattern in _MOVING for word in some))
 _RANDOM = re.compile(r"\W*+(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]{0,15}+\d)[0-9a-f]{16,}+)\W*+")
 _SHORTEST_RANDOM = 16
 _RANDOM_VALUE = re.compile(
@@ -62,8 +61,6 @@ def lasting(text: str) -> str:
     if max(map(len, words), default=0) >= _SHORTEST_RANDOM:
         words = [word for word in words if len(word) < _SHORTEST_RANDOM or not _RANDOM.fullmatch(word)]
     folded = " ".join(words)
-    if not _MAY_MOVE.search(folded):
-        return folded
     for some, pattern in _MOVING:
         if any(word in folded for word in some):
             folded = " ".join(pattern.sub("", folded).split())
