@@ -107,7 +107,7 @@ def _declared(body: bytes, content_type: str) -> str:
 
 def parse(text: str) -> LexborHTMLParser:
     """The tree of a document or fragment; block elements are kept apart by white space. Raises TooComplexError."""
-    legal = _ILLEGAL.sub("", text)
+    legal = _legal(text)
     measure(legal)
     return LexborHTMLParser(_BLOCK.sub(" <", legal))
 
@@ -140,9 +140,14 @@ def _measure_attributes(attributes: str) -> None:
             raise TooComplexError(f"has a tag with more than {MAX_ATTRIBUTES} attributes")
 
 
+def _legal(text: str) -> str:
+    """The text without them. What is printable has none, and to ask that is ten times as fast."""
+    return text if text.isprintable() else _ILLEGAL.sub("", text)
+
+
 def squeeze(text: str) -> str:
     """One line of plain text: no control or bidi characters, runs of white space as one space."""
-    return " ".join(_ILLEGAL.sub("", text).split())
+    return " ".join(_legal(text).split())
 
 
 def to_text(markup: str) -> str:
@@ -163,7 +168,7 @@ def clean_html(markup: str, base_url: str) -> str:
     What is nested deeper than mail templates bear (decided at 60; real articles stay under 20) comes back as plain text.
     Links stop where their addresses are together as long as markup may be: 40,000 short ones on a long address made 80 MB.
     """
-    fragment = _CLOSED_FRAME.sub(r"\1></iframe>", _ILLEGAL.sub("", markup)[:_MAX_FRAGMENT])
+    fragment = _CLOSED_FRAME.sub(r"\1></iframe>", _legal(markup)[:_MAX_FRAGMENT])
     fragment = _CLOSED_BREAK.sub(r"\1", fragment)
     try:
         measure(fragment)
@@ -175,7 +180,7 @@ def clean_html(markup: str, base_url: str) -> str:
     finally:
         _attributes.reset(token)
     cleaned = _OWN.clean(cleaned)  # what lay around a tag that is gone may not lie in what lies there now: a heading in a heading
-    cleaned = _USELESS_IMAGE.sub("", _ILLEGAL.sub("", cleaned)).strip()
+    cleaned = _USELESS_IMAGE.sub("", _legal(cleaned)).strip()
     return cleaned if _depth(cleaned) <= _MAX_CLEAN_DEPTH else f"<p>{html.escape(to_text(cleaned), quote=False)}</p>"
 
 
@@ -232,7 +237,7 @@ def _depth(cleaned: str) -> int:
 
 def absolute_url(url: str, base_url: str) -> str:
     """``shown.link`` of an address in a document; empty too where it has a user name in it or is longer than 2,000."""
-    text = re.sub(r"[\t\r\n]", "", _ILLEGAL.sub("", url)).strip()
+    text = re.sub(r"[\t\r\n]", "", _legal(url)).strip()
     if not text or len(text) > _MAX_URL:
         return ""
     try:
