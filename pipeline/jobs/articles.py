@@ -31,7 +31,7 @@ from pipeline.models import (
     Reading,
     SourceKind,
 )
-from pipeline.store import Tx, items, sources
+from pipeline.store import Tx, feed_items, items, sources
 from pipeline.store import articles as stored
 from pipeline.store.articles import FAILED, READ, WAITING, Outcome
 from pipeline.store.sources import SourceRecord
@@ -229,7 +229,7 @@ def _place(site: Site, tx: Tx, item_id: int, item: CandidateItem, now: datetime)
     for slug, first_seen_at in items.unplaced(tx, item_id, site.settings.feeds):
         oldest = first_seen_at - site.feed(slug).digest.max_age
         young = item.published is None or item.published.at >= oldest
-        items.release(tx, slug, [item_id], {item_id} if young else set(), now)
+        feed_items.release(tx, slug, [item_id], {item_id} if young else set(), now)
 
 
 def fetch_article(site: Site, wanted: SourceSettings, order: Order, url: str, teaser: str, attempts: int, now: datetime) -> Outcome:

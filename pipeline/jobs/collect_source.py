@@ -19,7 +19,7 @@ from pipeline.jobs.reach import Reached, known_of, order_for, reach
 from pipeline.jobs.site import Site
 from pipeline.models import CandidateItem, CollectPlan, ItemStatus, PollHints, Reading, SourceKind, SourceState
 from pipeline.shown import one_line, shorten
-from pipeline.store import Tx, items, merges, runs, sources
+from pipeline.store import Tx, feed_items, items, merges, runs, sources
 from pipeline.store import articles as stored_articles
 from pipeline.store.articles import Outcome
 from pipeline.store.sources import Answer, PollRecord, SourceRecord
@@ -348,7 +348,7 @@ def _release(
     known = unnumbered if first else unnumbered - waiting  # what waits was to be mailed when it was new, and still is
     fresh = [*((item_id, candidate) for item_id, candidate in seen if item_id in known), *added]
     mailed = _mailable(site.feed(slug), fresh, first=first, newer_than=newer_than, now=now)
-    items.release(tx, slug, [item_id for item_id, _ in fresh if item_id not in waiting & mailed], mailed, now)
+    feed_items.release(tx, slug, [item_id for item_id, _ in fresh if item_id not in waiting & mailed], mailed, now)
     if len(mailed) == len(fresh):
         return ""
     some = f"{len(fresh) - len(mailed)} of {len(fresh)}"

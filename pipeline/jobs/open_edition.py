@@ -24,7 +24,7 @@ from pipeline.jobs.credits import credited
 from pipeline.jobs.pictures import are_mailed, with_pictures
 from pipeline.jobs.site import Site, feed_url, host_of
 from pipeline.models import Choice, DigestDocument, FeedItem, RenderedVariant, Selection
-from pipeline.store import Tx, editions, feeds, items, new_id, replay
+from pipeline.store import Tx, editions, feed_items, feeds, new_id, replay
 from pipeline.store.editions import DueSchedule, Group, NewEdition, NewVariant
 
 _TRIES = 5
@@ -133,7 +133,7 @@ def wanted_by(tx: Tx, feed: FeedSettings, due: Due) -> list[tuple[Group, Selecti
     found = editions.groups(tx, due.schedule_ids, due.top_seq, feed.digest.cadence)
     if not found:
         return []
-    stream = credited(feed, items.mailable_after(tx, feed.slug, min(group.settled_seq for group in found), up_to=due.top_seq))
+    stream = credited(feed, feed_items.mailable_after(tx, feed.slug, min(group.settled_seq for group in found), up_to=due.top_seq))
     pairs = [(group, _select(feed, stream, group.settled_seq, group.choice)) for group in found]
     return [(group, selection) for group, selection in pairs if selection is not None]
 

@@ -15,7 +15,7 @@ from pipeline.jobs.same_story import join_told
 from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import CandidateItem, DeliveryStatus, EditionStatus, ItemStatus, PastVersion
-from pipeline.store import Tx, archive, deliveries, editions, feeds, items, merges, replay, runs, sources, versions
+from pipeline.store import Tx, archive, deliveries, editions, feed_items, feeds, items, merges, replay, runs, sources, versions
 from pipeline.store.editions import EditionRecord
 from pipeline.store.merges import MergeRecord
 
@@ -134,9 +134,9 @@ def hold(site: Site, item_id: int, now: datetime) -> None:
     """Take an item out of its feeds until it is released. Raises UsageError when an edition has shown it already."""
     with site.store.write() as tx:
         _expect(tx, item_id, ItemStatus.RELEASED)
-        if label := items.covered_by(tx, item_id):
+        if label := feed_items.covered_by(tx, item_id):
             raise UsageError(f"Item {item_id} was already sent in {label}.", fix=f'"gazet items discard {item_id}" withdraws it.')
-        items.forget_numbers(tx, item_id)
+        feed_items.forget_numbers(tx, item_id)
         items.set_status(tx, item_id, ItemStatus.HELD, now)
 
 
@@ -176,7 +176,7 @@ def _release(tx: Tx, item_ids: Sequence[int], now: datetime, *, mailed: bool) ->
     unnamed = items.unnamed(tx, item_ids) - joined
     for slug in slugs:
         lacking = items.unnumbered(tx, slug, item_ids) - (unnamed if mailed else set())
-        items.release(tx, slug, [one for one in item_ids if one in lacking], set(item_ids) if mailed else set(), now)
+        feed_items.release(tx, slug, [one for one in item_ids if one in lacking], set(item_ids) if mailed else set(), now)
     return Released(len(item_ids), tuple(slugs), len(unnamed), len(joined))
 
 
@@ -210,7 +210,7 @@ def withdraw(site: Site, item_id: int, now: datetime) -> Withdrawn:
         items.set_status(tx, item_id, ItemStatus.WITHDRAWN, now)
         shown = archive.showing(tx, item_id)
         going = tuple(label for edition_id, label in shown if deliveries.open_count(tx, edition_id))
-        return Withdrawn(item_id, items.numbers_of(tx, item_id), tuple(label for _, label in shown), going)
+        return Withdrawn(item_id, feed_items.numbers_of(tx, item_id), tuple(label for _, label in shown), going)
 
 
 def restore(site: Site, item_id: int, *, mailed: bool = True) -> Withdrawn:
@@ -221,9 +221,9 @@ def restore(site: Site, item_id: int, *, mailed: bool = True) -> Withdrawn:
     with site.store.write() as tx:
         _expect(tx, item_id, ItemStatus.WITHDRAWN)
         items.show_again(tx, item_id)
-        numbers = items.numbers_of(tx, item_id)
+        numbers = feed_items.numbers_of(tx, item_id)
         for slug in () if mailed else numbers:
-            items.set_mailed(tx, slug, item_id, False)
+            feed_items.set_mailed(tx, slug, item_id, False)
         return Withdrawn(item_id, numbers)
 
 
@@ -295,7 +295,7 @@ def omit(site: Site, item_ids: Sequence[int], *, slug: str | None, undo: bool) -
         done = []
         for item_id in dict.fromkeys(item_ids):
             _expect(tx, item_id, ItemStatus.RELEASED)
-            numbers = items.numbers_of(tx, item_id)
+            numbers = feed_items.numbers_of(tx, item_id)
             if items.unnamed(tx, [item_id]):
                 raise UsageError(f"Item {item_id} still waits for its title.", fix=f'"gazet items hold {item_id}" keeps it out.')
             for feed in [slug] if slug else list(numbers):
@@ -307,13 +307,13 @@ def omit(site: Site, item_ids: Sequence[int], *, slug: str | None, undo: bool) -
 
 def _omit(tx: Tx, slug: str, item_id: int, seq: int, *, undo: bool) -> Omitted:
     feeds.lock(tx, slug)
-    sent_in = items.covered_by(tx, item_id, slug) or ""
-    if sent_in and not items.somebody_waits(tx, slug, seq):
+    sent_in = feed_items.covered_by(tx, item_id, slug) or ""
+    if sent_in and not feed_items.somebody_waits(tx, slug, seq):
         raise UsageError(
             f"Item {item_id} was already sent in {sent_in}, to everybody who was to get it.",
             fix=f'"gazet items discard {item_id}" withdraws it from the feeds.',
         )
-    items.set_mailed(tx, slug, item_id, undo)
+    feed_items.set_mailed(tx, slug, item_id, undo)
     return Omitted(item_id, slug, sent_in)
 
 
@@ -361,12 +361,12 @@ def unmerge(site: Site, item_id: int, merge_id: int, now: datetime, *, mailed: b
             versions.bring_back(tx, item_id, merge.at, now)
         slugs = items.feeds_of(tx, other) if parted is ItemStatus.RELEASED else []
         shown = [one for one in slugs if mailed and _is_young(site, one, entry, now)]
-        numbered = items.numbers_of(tx, other)  # it had been an item before
+        numbered = feed_items.numbers_of(tx, other)  # it had been an item before
         for slug in slugs:
             if slug not in numbered:
-                items.release(tx, slug, [other], {other} if slug in shown else set(), now)
+                feed_items.release(tx, slug, [other], {other} if slug in shown else set(), now)
             elif not mailed:
-                items.set_mailed(tx, slug, other, False)
+                feed_items.set_mailed(tx, slug, other, False)
     return Unmerged(item_id, other, tuple(slugs), tuple(shown))
 
 

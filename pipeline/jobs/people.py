@@ -17,7 +17,7 @@ from pipeline.jobs.site import Site
 from pipeline.jobs.take_settings import name_feeds
 from pipeline.models import Cadence, Choice, Rhythm, SubscriptionStatus
 from pipeline.shown import one_line
-from pipeline.store import Tx, items, snoozing, subscribers
+from pipeline.store import Tx, feed_items, snoozing, subscribers
 from pipeline.store.crowd import NewSubscription
 from pipeline.store.subscribers import OPTED_OUT, SubscriptionRecord
 
@@ -348,7 +348,7 @@ class _Desk:
         """Just before the feed's latest ``first_items`` mailable items (promise 4)."""
         if slug not in self._cursors:
             count = self.site.feed(slug).digest.first_items
-            self._cursors[slug] = items.seq_before_newest_mailed(self.tx, slug, count)
+            self._cursors[slug] = feed_items.seq_before_newest_mailed(self.tx, slug, count)
         return self._cursors[slug]
 
 

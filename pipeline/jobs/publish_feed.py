@@ -31,7 +31,7 @@ from pipeline.publish import FORMATS, render_all
 from pipeline.publish.compressed import names, with_siblings
 from pipeline.publish.files import file_hash, names_in, publish_files, remove_empty, remove_files
 from pipeline.publish.identity import first_identity
-from pipeline.store import Tx, items, outputs
+from pipeline.store import Tx, feed_items, outputs
 from pipeline.store.outputs import OutputState
 
 T = TypeVar("T")
@@ -111,11 +111,11 @@ def _tried(act: Callable[[], T], faults: list[PublishError]) -> T | None:
 
 def _outputs(tx: Tx, site: Site, feed: FeedSettings, known: Mapping[str, OutputState]) -> list[_Output]:
     """The feed, then its parts, with what was remembered of them before."""
-    listed = _shown(tx, site, feed, items.newest(tx, feed.slug, feed.publish.items))
+    listed = _shown(tx, site, feed, feed_items.newest(tx, feed.slug, feed.publish.items))
     planned = parts.plan(tx, feed, known.values())
     at_hand = {one.seq: one for one in listed}
     absent = {number for one in planned for number in one.numbers} - at_hand.keys()
-    at_hand |= {one.seq: one for one in _shown(tx, site, feed, [*items.numbered(tx, feed.slug, absent).values()])}
+    at_hand |= {one.seq: one for one in _shown(tx, site, feed, [*feed_items.numbered(tx, feed.slug, absent).values()])}
     own = document_of(site.settings, feed, listed, _UNDATED, [one.as_part(site.settings) for one in planned])
     own = replace(own, identity=outputs.identity(tx, feed.slug) or first_identity(own.base_url, feed.slug))
     found = [_Output(own, known[own.path])]
@@ -134,7 +134,7 @@ def _part_of(settings: Settings, own: FeedDocument, planned: Planned, at_hand: M
     return replace(
         own,
         title=f"{own.title} – {planned.title}",
-        items=tuple(items.in_order(at_hand[number] for number in planned.numbers if number in at_hand)),
+        items=tuple(feed_items.in_order(at_hand[number] for number in planned.numbers if number in at_hand)),
         urls=planned.as_part(settings).urls,
         path=planned.path,
         parts=(),

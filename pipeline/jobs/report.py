@@ -15,7 +15,20 @@ from pipeline.jobs.lines import count
 from pipeline.jobs.published_parts import parts_of
 from pipeline.jobs.site import Site
 from pipeline.models import OPEN_DELIVERIES, DeliveryStatus, EditionStatus, ItemStatus, Part, SubscriptionStatus
-from pipeline.store import Tx, deliveries, editions, feeds, items, relays, runs, signups, sources, subscribers, suppressions
+from pipeline.store import (
+    Tx,
+    deliveries,
+    editions,
+    feed_items,
+    feeds,
+    items,
+    relays,
+    runs,
+    signups,
+    sources,
+    subscribers,
+    suppressions,
+)
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
@@ -175,7 +188,7 @@ def _feed(site: Site, tx: Tx, slug: str, people: dict[SubscriptionStatus, int]) 
     waiting = editions.waiting_for(tx, slug, slot) if slot else 0
     instant = editions.waiting_for(tx, slug, None)
     shown = tuple(parts_of(tx, site, slug))
-    return FeedReport(slug, state.paused, items.count_in(tx, slug), active, slot, waiting, instant, shown)
+    return FeedReport(slug, state.paused, feed_items.count_in(tx, slug), active, slot, waiting, instant, shown)
 
 
 def _edition(tx: Tx, edition: EditionRecord, is_running: Callable[[str], bool | None] = lambda _: None) -> EditionReport:

@@ -24,7 +24,7 @@ from pipeline.jobs.publish_feed import document_of
 from pipeline.jobs.site import Site
 from pipeline.models import Choice, FeedItem, OutgoingMessage, Personal, RenderedVariant, Selection
 from pipeline.publish import render_all
-from pipeline.store import Tx, editions, feeds, items, new_id, subscribers
+from pipeline.store import Tx, editions, feed_items, feeds, new_id, subscribers
 from pipeline.store.editions import Group
 from pipeline.store.subscribers import SubscriptionRecord
 
@@ -82,11 +82,11 @@ def sample(site: Site, slug: str, address: str, now: datetime, *, stand_in: bool
     words, complaint = _intro(site, slug)
     with site.store.read() as tx:
         person = _subscription(tx, slug, address) if address else None
-        if not feeds.exists(tx, slug) or not (newest := credited(feed, items.newest(tx, slug, feed.publish.items))):
+        if not feeds.exists(tx, slug) or not (newest := credited(feed, feed_items.newest(tx, slug, feed.publish.items))):
             raise GazetError(f"Feed {slug} has no items yet.", fix=f'"gazet collect {slug}" brings them.')
         groups, forecast = _next_edition(tx, feed, now)
         reader = _reader(tx, feed, person, groups)
-        stream = credited(feed, items.mailable_after(tx, slug, reader.cursor, up_to=feeds.state(tx, slug).next_seq - 1))
+        stream = credited(feed, feed_items.mailable_after(tx, slug, reader.cursor, up_to=feeds.state(tx, slug).next_seq - 1))
         intro = intros.for_edition(tx, feed, groups, words) if groups else intros.unused(tx, slug, words)
         used = words is not None and intros.unused(tx, slug, words) is None
     selection = select(stream, reader.choice, max_items=feed.digest.max_items, min_items=feed.digest.min_items)
@@ -146,7 +146,7 @@ def _reader(tx: Tx, feed: FeedSettings, person: SubscriptionRecord | None, group
         people = sum(group.size for group in groups)
         share = "everybody" if largest.size == people else f"{largest.size} of the {people} people"
         return _Reader(largest.choice, largest.settled_seq, f"{share} in the next edition")
-    return _Reader(Choice(), items.seq_before_newest_mailed(tx, feed.slug, feed.digest.first_items), "a new subscriber")
+    return _Reader(Choice(), feed_items.seq_before_newest_mailed(tx, feed.slug, feed.digest.first_items), "a new subscriber")
 
 
 def _newest(feed: FeedSettings, newest: Sequence[FeedItem]) -> Selection:
@@ -183,7 +183,7 @@ def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
     if html := _body(parsed, "html"):
         found["mail.html"] = html.encode()
     with site.store.read() as tx:
-        newest = credited(made.feed, items.newest(tx, made.feed.slug, made.feed.publish.items))
+        newest = credited(made.feed, feed_items.newest(tx, made.feed.slug, made.feed.publish.items))
         newest = with_pictures(site, tx, newest, copies=made.feed.publish.images)
     document = document_of(site.settings, made.feed, newest, now.replace(microsecond=0))
     found |= {f"feed.{extension}": data for extension, data in render_all(document, site.texts).items()}

@@ -19,7 +19,7 @@ from pipeline.jobs.open_edition import sender_of
 from pipeline.jobs.people import WantedSubscription
 from pipeline.jobs.site import Site, feed_url
 from pipeline.models import Cadence, Choice, Selection
-from pipeline.store import Tx, feeds, items, subscribers
+from pipeline.store import Tx, feed_items, feeds, subscribers
 from pipeline.store.signups import Made, Signup
 
 _PATIENCE = timedelta(days=1)
@@ -66,7 +66,7 @@ def _latest(tx: Tx, feed: FeedSettings, choice: Choice, identity: int, made: lis
         return None
     top = feeds.lock(tx, feed.slug).next_seq - 1  # nothing is numbered between reading and settling
     cursor = subscribers.settled(tx, identity)
-    stream = items.mailable_after(tx, feed.slug, cursor, up_to=top)
+    stream = feed_items.mailable_after(tx, feed.slug, cursor, up_to=top)
     selection = select(stream, choice, max_items=feed.digest.max_items, min_items=1)
     if selection is not None and subscribers.settle(tx, identity, cursor, top):
         made.append(Made(identity, cursor, top))

@@ -23,7 +23,7 @@ from pipeline.jobs import operate
 from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.take_settings import take_settings
 from pipeline.models import FeedItem, ItemStatus, SourceKind
-from pipeline.store import items
+from pipeline.store import feed_items, items
 from pipeline.store import sources as stored_sources
 from tests.integration.command import gazet
 from tests.servers.web import WebServer
@@ -117,7 +117,7 @@ class Sources:
     def shown(self) -> list[FeedItem]:
         """What the feed has, by number."""
         with self.world.site.store.read() as tx:
-            return sorted(items.newest(tx, "po", 1_000), key=lambda one: one.seq)
+            return sorted(feed_items.newest(tx, "po", 1_000), key=lambda one: one.seq)
 
     @property
     def titles(self) -> list[str]:

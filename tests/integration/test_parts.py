@@ -105,10 +105,10 @@ def _id(world: World, title: str) -> int:
 
 
 def _numbers(world: World, item: int) -> dict[str, int]:
-    from pipeline.store import items as stored
+    from pipeline.store import feed_items
 
     with world.site.store.read() as tx:
-        return stored.numbers_of(tx, item)
+        return feed_items.numbers_of(tx, item)
 
 
 def test_a_part_that_was_altered_or_lost_is_written_again_with_its_own_moment(world: World) -> None:

@@ -22,7 +22,7 @@ from pipeline.models import (
     Stage,
     SubscriptionStatus,
 )
-from pipeline.store import Store, Tx, deliveries, editions, feeds, items, new_id, sources, subscribers
+from pipeline.store import Store, Tx, deliveries, editions, feed_items, feeds, items, new_id, sources, subscribers
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import NewEdition, NewVariant
 from pipeline.store.schema import SubscriberRow, SubscriptionRow
@@ -77,7 +77,7 @@ def add_items(tx: Tx, numbers: Sequence[int], *, slug: str = "po", mailed: bool 
     """Released items with the next numbers of the feed; returns their ids."""
     source = sources.sources(tx, slug)[0]
     made = [items.add(tx, source.id, source.url, candidate(n), status=ItemStatus.RELEASED, now=NOW) for n in numbers]
-    items.release(tx, slug, made, set(made) if mailed else set(), NOW)
+    feed_items.release(tx, slug, made, set(made) if mailed else set(), NOW)
     return made
 
 

@@ -11,7 +11,20 @@ from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
 from pipeline.models import Choice, DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Store, Tx, deliveries, editions, feeds, items, open_store, outputs, runs, sources, subscribers
+from pipeline.store import (
+    Store,
+    Tx,
+    deliveries,
+    editions,
+    feed_items,
+    feeds,
+    items,
+    open_store,
+    outputs,
+    runs,
+    sources,
+    subscribers,
+)
 from pipeline.store.outputs import OutputState
 from tests.conftest import WriteSettings
 from tests.store.builders import (
@@ -36,9 +49,9 @@ WRITES: dict[str, Callable[[Tx], object]] = {
     "feeds.set_site_paused": lambda tx: feeds.set_site_paused(tx, True),
     "sources.mark_collected": lambda tx: sources.mark_collected(tx, sources.sources(tx)[0], NOW),
     "items.add": lambda tx: items.add(tx, 1, SOURCE, candidate(77), status=ItemStatus.HELD, now=NOW),
-    "items.release": lambda tx: add_items(tx, [78]),
+    "feed_items.release": lambda tx: add_items(tx, [78]),
     "items.set_status": lambda tx: items.set_status(tx, 1, ItemStatus.WITHDRAWN, NOW),
-    "items.forget_numbers": lambda tx: items.forget_numbers(tx, 1),
+    "feed_items.forget_numbers": lambda tx: feed_items.forget_numbers(tx, 1),
     "subscribers.subscribe": lambda tx: subscribe(tx, "new@example.org"),
     "subscribers.schedule": lambda tx: subscribers.schedule(tx, "po", DAILY, NOW),
     "subscribers.choice": lambda tx: subscribers.choice(tx, Choice(topics=("new",))),

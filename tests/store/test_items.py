@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from pipeline.models import Attachment, Image, ItemStatus, KnownItem, Precision, ReadDate
-from pipeline.store import Store, feeds, items
+from pipeline.store import Store, feed_items, feeds, items
 from tests.store.builders import NOW, SOURCE, add_feed, add_items, candidate
 
 
@@ -22,31 +22,31 @@ def source(store: Store) -> int:
 
 def _numbers(store: Store, slug: str = "po") -> list[int]:
     with store.read() as tx:
-        return sorted(listed.seq for listed in items.newest(tx, slug, 10_000))
+        return sorted(listed.seq for listed in feed_items.newest(tx, slug, 10_000))
 
 
 def test_items_get_the_next_numbers_in_the_order_given(store: Store, source: int) -> None:
     with store.write() as tx:
         first = add_items(tx, [7, 3])
         second = add_items(tx, [5])
-        listed = sorted(items.newest(tx, "po", 99), key=lambda one: one.seq)
+        listed = sorted(feed_items.newest(tx, "po", 99), key=lambda one: one.seq)
         assert [(one.seq, one.item.id) for one in listed] == list(zip([1, 2, 3], [*first, *second], strict=True))
         assert feeds.state(tx, "po").next_seq == 4
-        items.release(tx, "po", [], set(), NOW)
+        feed_items.release(tx, "po", [], set(), NOW)
         assert feeds.state(tx, "po").next_seq == 4
 
 
 def test_a_number_given_back_is_never_given_to_another_item(store: Store, source: int) -> None:
     with store.write() as tx:
         _, last = add_items(tx, [1, 2])
-        items.forget_numbers(tx, last)
+        feed_items.forget_numbers(tx, last)
         items.set_status(tx, last, ItemStatus.HELD, NOW)
         assert items.status_of(tx, last) is ItemStatus.HELD
         add_items(tx, [3])
     assert _numbers(store) == [1, 3]
     with store.write() as tx:
         items.set_status(tx, last, ItemStatus.RELEASED, NOW)
-        items.release(tx, "po", [last], {last}, NOW)
+        feed_items.release(tx, "po", [last], {last}, NOW)
     assert _numbers(store) == [1, 3, 4]
 
 
@@ -59,7 +59,7 @@ def test_releases_at_the_same_time_never_share_a_number(store: Store, source: in
         together.wait()
         for item_id in part:
             with store.write() as tx:
-                items.release(tx, "po", [item_id], set(), NOW)
+                feed_items.release(tx, "po", [item_id], set(), NOW)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(release, [made[::2], made[1::2]]))
@@ -70,7 +70,7 @@ def test_each_feed_counts_for_itself(store: Store, source: int) -> None:
     with store.write() as tx:
         feeds.name_in_settings(tx, {"po": (SOURCE,), "vo": (SOURCE,)})
         [first, second] = add_items(tx, [1, 2])
-        items.release(tx, "vo", [second], set(), NOW)
+        feed_items.release(tx, "vo", [second], set(), NOW)
         assert items.feeds_of(tx, first) == ["po", "vo"]
         [listed, *_] = items.listing(tx)
     assert _numbers(store, "vo") == [1]
@@ -90,8 +90,8 @@ def test_everything_a_source_said_of_an_item_comes_back(store: Store, source: in
     )
     with store.write() as tx:
         made = items.add(tx, source, SOURCE, wanted, status=ItemStatus.RELEASED, now=NOW)
-        items.release(tx, "po", [made], {made}, NOW)
-        [listed] = items.newest(tx, "po", 5)
+        feed_items.release(tx, "po", [made], {made}, NOW)
+        [listed] = feed_items.newest(tx, "po", 5)
     item = listed.item
     for name in ("url", "title", "content_html", "authors", "categories", "image", "attachments", "language", "content_hash"):
         assert getattr(item, name) == getattr(wanted, name), name
@@ -103,16 +103,16 @@ def test_an_item_without_a_date_was_published_when_it_was_first_seen_and_stays_s
     with store.write() as tx:
         [made] = add_items(tx, [1])
         items.change(tx, source, made, candidate(title="Anders"), NOW.replace(year=2027))
-        [listed] = items.newest(tx, "po", 1)
+        [listed] = feed_items.newest(tx, "po", 1)
     assert (listed.item.title, listed.item.published_at, listed.item.published_precision) == ("Anders", NOW, Precision.TIME)
 
 
 def test_the_identity_of_an_item_is_permanent_and_depends_on_source_and_key_alone(store: Store, source: int) -> None:
     with store.write() as tx:
         [made] = add_items(tx, [1])
-        before = items.newest(tx, "po", 1)[0].item.identity
+        before = feed_items.newest(tx, "po", 1)[0].item.identity
         items.change(tx, source, made, candidate(keys=("guid:new",), url="https://elsewhere.example.org/"), NOW)
-        assert items.newest(tx, "po", 1)[0].item.identity == before
+        assert feed_items.newest(tx, "po", 1)[0].item.identity == before
     assert before == "urn:uuid:" + before.removeprefix("urn:uuid:")
     assert before == _identity_elsewhere(store)
 
@@ -153,21 +153,21 @@ def test_a_new_subscription_starts_just_before_the_latest_mailable_items(
             *add_items(tx, [6], mailed=False),
         ]
         items.set_status(tx, made[2], ItemStatus.WITHDRAWN, NOW)
-        assert items.seq_before_newest_mailed(tx, "po", count) == cursor
+        assert feed_items.seq_before_newest_mailed(tx, "po", count) == cursor
 
 
 def test_a_feed_without_a_mailable_item_starts_at_its_end(store: Store, source: int) -> None:
     with store.write() as tx:
-        assert items.seq_before_newest_mailed(tx, "po", 5) == 0
+        assert feed_items.seq_before_newest_mailed(tx, "po", 5) == 0
         add_items(tx, [1, 2], mailed=False)
-        assert items.seq_before_newest_mailed(tx, "po", 5) == 2
+        assert feed_items.seq_before_newest_mailed(tx, "po", 5) == 2
 
 
 def test_a_withdrawn_item_leaves_the_feed_and_keeps_its_number(store: Store, source: int) -> None:
     with store.write() as tx:
         [first, _] = add_items(tx, [1, 2])
         items.set_status(tx, first, ItemStatus.WITHDRAWN, NOW)
-        assert items.count_in(tx, "po") == 1
+        assert feed_items.count_in(tx, "po") == 1
         [withdrawn] = items.listing(tx, slug="po", status=ItemStatus.WITHDRAWN)
         assert withdrawn.numbers == {"po": 1}
     assert _numbers(store) == [2]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from pipeline.models import Attachment, Confidence, Image, ItemStatus, Merge, Precision, ReadDate
-from pipeline.store import Store, feeds, items, merges, numbers, versions
+from pipeline.store import Store, feed_items, feeds, items, merges, numbers, versions
 from pipeline.store import sources as stored_sources
 from pipeline.store.record import Numbered, newest_facts
 from tests.store.builders import NOW, SOURCE, add_feed, add_items, candidate
@@ -58,16 +58,16 @@ def test_an_item_that_became_part_of_another_is_itself_again_once_undone(store: 
     with store.write() as tx:
         [kept] = add_items(tx, [1])
         other = items.add(tx, sources[1], OTHER, candidate(2), status=ItemStatus.RELEASED, now=NOW)
-        items.release(tx, "po", [other], {other}, NOW)
+        feed_items.release(tx, "po", [other], {other}, NOW)
         merges.add_bands(tx, {kept: ("a",), other: ("a", "b")})
         assert merges.join(tx, kept, other, "one story", NOW)
-        assert [one.item.id for one in items.newest(tx, "po", 9)] == [kept]
+        assert [one.item.id for one in feed_items.newest(tx, "po", 9)] == [kept]
         assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {kept}
         [merge] = merges.of_item(tx, kept)
         assert (merge.other, merge.keys[0], merge.undone_at) == (other, "guid:2", None)
         assert not merges.join(tx, kept, other, "one story", NOW), "it is withdrawn"
         assert merges.undo(tx, merge, merges.candidate_of(tx, merge.id), status=ItemStatus.RELEASED, now=NOW) == other
-        assert [(one.seq, one.item.id) for one in items.newest(tx, "po", 9)] == [(2, other), (1, kept)]
+        assert [(one.seq, one.item.id) for one in feed_items.newest(tx, "po", 9)] == [(2, other), (1, kept)]
         assert {one.item_id for one in items.known(tx, sources[1], candidate(2).keys).values()} == {other}
         assert not merges.join(tx, kept, other, "one story", NOW), "a person has parted them"
         assert not merges.join(tx, other, kept, "one story", NOW)

@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
 from pipeline.models import DeliveryStatus, EditionStatus, ItemStatus, SubscriptionStatus
-from pipeline.store import Store, deliveries, editions, feeds, items, record, sources, subscribers
+from pipeline.store import Store, deliveries, editions, feed_items, feeds, items, record, sources, subscribers
 from pipeline.store.record import Became, Began, EditionOpened, Fact, Left, Mark, Numbered, Queued, Record, Suppressed
 from tests.store.builders import (
     ACCEPTED,
@@ -136,7 +136,7 @@ def test_an_address_of_an_item_with_an_at_sign_is_kept_and_looks_like_none(store
         source = sources.sources(tx)[0]
         strange = candidate(url="https://www.example.org/@redactie/1?to=ann@example.org")
         made = items.add(tx, source.id, source.url, strange, status=ItemStatus.RELEASED, now=NOW)
-        items.release(tx, "po", [made], {made}, NOW)
+        feed_items.release(tx, "po", [made], {made}, NOW)
     assert b"@" not in day_file(store).read_bytes()
     assert [one.url for one in kept(store) if isinstance(one, Numbered)] == [strange.url]
 
@@ -201,7 +201,7 @@ def test_a_record_that_cannot_be_written_stops_the_transaction_and_says_what_to_
         add_items(tx, [1])
     assert error.value.fix
     with store.read() as tx:
-        assert items.count_in(tx, "po") == 0
+        assert feed_items.count_in(tx, "po") == 0
 
 
 def test_a_full_disk_stops_the_transaction(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_a_full_disk_stops_the_transaction(store: Store, monkeypatch: pytest.Mon
     assert "Free some space" in error.value.fix
     monkeypatch.undo()
     with store.read() as tx:
-        assert items.count_in(tx, "po") == 0
+        assert feed_items.count_in(tx, "po") == 0
     with store.write() as tx:
         add_items(tx, [2])
     assert store.record is not None
@@ -327,14 +327,14 @@ def test_an_item_that_had_a_number_gets_it_again(store: Store) -> None:
     with store.write() as tx:
         add_feed(tx)
         made = add_items(tx, [1, 2])
-        [known] = [item.item.identity for item in items.newest(tx, "po", 2) if item.item.id == made[1]]
+        [known] = [item.item.identity for item in feed_items.newest(tx, "po", 2) if item.item.id == made[1]]
         for table in ("feed_items", "item_origins", "items"):
             tx.execute(text(f"DELETE FROM {table}"))
         tx.execute(text("UPDATE feeds SET next_seq = 9"))
         values = "('po', 4, 'urn:uuid:other', 'https://www.example.org/nieuws/bericht-1/'), ('po', 5, :known, '')"
         tx.execute(text(f"INSERT INTO restored_numbers (feed, seq, identity, url) VALUES {values}"), {"known": known})
         add_items(tx, [1, 2, 3])
-        numbers = {listed.item.url[-2:-1]: listed.seq for listed in items.newest(tx, "po", 9)}
+        numbers = {listed.item.url[-2:-1]: listed.seq for listed in feed_items.newest(tx, "po", 9)}
         assert numbers == {"1": 4, "2": 5, "3": 9}
         assert feeds.state(tx, "po").next_seq == 10
         assert tx.execute(text("SELECT count(*) FROM restored_numbers")).scalar() == 0
