@@ -243,12 +243,11 @@ class LocalEngine:
             make_rows(self.site)
             self._in_rows = self.site.settings
         self._collecting = {source_id: future for source_id, future in self._collecting.items() if not future.done()}
-        begun = []
         resting = {source_id for source_id, until in self._unstored.items() if time.monotonic() < until}
-        for source in due.due_sources(self.site, now, without=self._collecting.keys() | resting):
-            job = functools.partial(self._collect_one, self.site, source, now, report.problems)
-            self._collecting[source.id] = self._workers.submit(job, urlsplit(source.url).netloc)
-            begun.append(self._collecting[source.id])
+        sources = due.due_sources(self.site, now, without=self._collecting.keys() | resting)
+        one = functools.partial(self._collect_one, self.site, now, report.problems)
+        begun = self._workers.submit_all((functools.partial(one, source), urlsplit(source.url).netloc) for source in sources)
+        self._collecting |= {source.id: future for source, future in zip(sources, begun, strict=True)}
         return begun
 
     def _finished(self, begun: list[Future[Collected]], report: TickReport) -> list[Collected]:
@@ -265,7 +264,7 @@ class LocalEngine:
         self._late = [future for future in begun if not future.done()]
         return [future.result() for future in begun if future not in self._late]
 
-    def _collect_one(self, site: Site, source: SourceRecord, now: datetime, problems: list[str]) -> Collected:
+    def _collect_one(self, site: Site, now: datetime, problems: list[str], source: SourceRecord) -> Collected:
         result = self._guard(f"collect:{source.url}", problems, lambda: collect_source(site, source, now), mends=False)
         if result is None:  # the store does not know that it was asked, so it would be asked at every tick
             self._unstored[source.id] = time.monotonic() + _UNSTORED_SECONDS

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -37,13 +37,25 @@ class Workers(Generic[T]):
 
     def submit(self, job: Callable[[], T], host: str) -> Future[T]:
         """The future result of the job; an exception of the job is raised by ``result()``."""
-        future: Future[T] = Future()
+        return self.submit_all([(job, host)])[0]
+
+    def submit_all(self, jobs: Iterable[tuple[Callable[[], T], str]]) -> list[Future[T]]:
+        """The same for many jobs with their hosts: all wait before the first begins.
+
+        Handed in one at a time, each would find the last one's thread ended and start another: a thread for each job, and the
+        caller in their way.
+        """
+        futures: list[Future[T]] = []
         with self._lock:
-            self._waiting.setdefault(host, deque()).append((future, job))
-            if self._threads < self._count and self._free_host() is not None:
+            for job, host in jobs:
+                futures.append(Future())
+                self._waiting.setdefault(host, deque()).append((futures[-1], job))
+            for _ in range(min(len(futures), self._count - self._threads)):
+                if self._free_host() is None:
+                    break
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True).start()
                 self._threads += 1
-        return future
+        return futures
 
     def _work(self) -> None:
         """One job after another. Each end of a job lets at most one more begin, so nobody else need look for it."""
