@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from pipeline.models import Attachment, CandidateItem, Confidence, Image, ItemStatus, Merge, Precision, ReadDate
@@ -113,12 +113,18 @@ def undo(tx: Tx, merge: MergeRecord, candidate: CandidateItem, *, status: ItemSt
     return made
 
 
+_BESIDE = aliased(FeedSourceRow)
+_NEIGHBOURS = (  # made once: it is asked at each collect
+    select(FeedSourceRow.feed)
+    .join(_BESIDE, and_(_BESIDE.feed == FeedSourceRow.feed, _BESIDE.source_id != bindparam("source_id")))
+    .where(FeedSourceRow.source_id == bindparam("source_id"), FeedSourceRow.active)
+    .limit(1)
+)
+
+
 def has_neighbours(tx: Tx, source_id: int) -> bool:
     """Whether a feed that reads this source reads others, too."""
-    pair = aliased(FeedSourceRow)
-    beside = and_(pair.feed == FeedSourceRow.feed, pair.source_id != source_id)
-    query = select(FeedSourceRow.feed).join(pair, beside).where(FeedSourceRow.source_id == source_id, FeedSourceRow.active)
-    return tx.execute(query.limit(1)).first() is not None
+    return tx.execute(_NEIGHBOURS, {"source_id": source_id}).first() is not None
 
 
 def unlooked_at(tx: Tx, slugs: Collection[str], since: datetime) -> list[tuple[int, str, str]]:

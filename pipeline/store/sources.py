@@ -107,9 +107,11 @@ def sources(tx: Tx, slug: str | None = None) -> list[SourceRecord]:
     return [record for record in records if slug is None or slug in record.feeds]
 
 
-def _readers(tx: Tx) -> dict[int, dict[str, bool]]:
-    """For each source the feeds that read it, and whether they ever have."""
+def _readers(tx: Tx, source_id: int | None = None) -> dict[int, dict[str, bool]]:
+    """For each source, or for this one, the feeds that read it, and whether they ever have."""
     query = select(FeedSourceRow.source_id, FeedSourceRow.feed, FeedSourceRow.collected_at).where(FeedSourceRow.active)
+    if source_id is not None:
+        query = query.where(FeedSourceRow.source_id == source_id)
     readers: dict[int, dict[str, bool]] = {}
     for source_id, feed, collected_at in tx.execute(query.order_by(FeedSourceRow.feed)):
         readers.setdefault(source_id, {})[feed] = collected_at is not None
@@ -238,7 +240,7 @@ def locked(tx: Tx, source: SourceRecord) -> SourceRecord:
     Two processes on PostgreSQL; on SQLite a thread of an engine that was stopped, and the engine after it.
     """
     row = tx.execute(select(*_COLUMNS).where(SourceRow.id == source.id).with_for_update()).one()
-    return _record(row, _readers(tx).get(source.id, {}))
+    return _record(row, _readers(tx, source.id).get(source.id, {}))
 
 
 def mark_collected(tx: Tx, source: SourceRecord, now: datetime) -> None:

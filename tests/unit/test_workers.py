@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 
 from pipeline.engines.workers import Workers
 
@@ -57,3 +59,22 @@ def test_who_has_nothing_to_do_holds_nothing_of_what_was_done() -> None:
             thread.join(10)
     assert held() is None
     assert workers.submit(lambda: "again", "a").result(10) == "again"
+
+
+def test_no_job_of_many_begins_before_all_of_them_wait() -> None:
+    workers: Workers[int] = Workers(4, "many", per_host=2)
+    begun: list[int] = []
+    early: list[int] = []
+
+    def handed_in() -> Iterator[tuple[Callable[[], int], str]]:
+        for number in range(50):
+            yield functools.partial(done, number), f"host{number % 5}"
+            early.extend(begun)
+
+    def done(number: int) -> int:
+        begun.append(number)
+        return number
+
+    futures = workers.submit_all(handed_in())
+    assert [future.result(10) for future in futures] == list(range(50)), "in the order handed in"
+    assert not early
