@@ -1,6 +1,6 @@
 """Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
 
-Each connection is a thread with one claim at a time, of a few deliveries at first and of up to 500 where they go quickly. It
+Each connection is a thread with one claim at a time, of one delivery at first and of up to 500 where they go quickly. It
 claims only when its session is open and its turn has come; the claim is committed before the first byte of its messages
 leaves, and the outcomes together with the next claim. In between a journal holds what is about to be sent and what was
 answered. So a kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
@@ -42,7 +42,7 @@ from pipeline.store.editions import EditionRecord
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
-_FIRST_CLAIM = 4
+_FIRST_CLAIM = 1
 _MOST, _MOST_SHARED = 500, 64
 _BRISK_SECONDS = 1.0
 """What was sent within that time may be claimed twice as many at once; what took longer, half as many."""
@@ -335,12 +335,14 @@ class _Connection:
 
     def _in_hand(self, edition: EditionRecord, claims: list[Claim]) -> ClaimInHand:
         site = self.batch.site
+        self.journal.claim((one.id, one.edition_id, one.subscription_id) for one in claims)
         return ClaimInHand(
             edition,
             claims,
             self.journal,
             message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id)),
             gone=self._gone,
+            rests=lambda: self._rests(edition),
             turn=self._turn,
             heard=self.batch.heard,
             clock=self.batch.clock,
@@ -357,6 +359,10 @@ class _Connection:
     def _gone(self, claims: Sequence[Claim]) -> dict[int, RetryDecision]:
         with self.batch.site.store.read() as tx:
             return outcomes.gone(self.batch.site, tx, claims)
+
+    def _rests(self, edition: EditionRecord) -> bool:
+        with self.batch.site.store.read() as tx:
+            return deliveries.rests(tx, edition.id, self.batch.relay.name)
 
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
