@@ -54,12 +54,13 @@ class KeptMessage:
     parameters: tuple[str, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Rule:
     stage: str
     reply: Reply
     recipient: str
     times: int | None
+    after: int = 0
 
 
 class SmtpServer:
@@ -67,6 +68,7 @@ class SmtpServer:
 
     ``tls`` is "none", "starttls" or "tls"; the certificate is for ``names``, its authority in the file ``ca_file``.
     ``users`` maps names to passwords; with them, mail is taken only after AUTH. ``without`` are extensions not offered.
+    ``eager``: DATA gets 354 though every RCPT was refused, as some servers do; its dot is then refused (RFC 2920, 3.1).
     ``size`` in bytes. ``commands`` are all lines received, ``connections`` counts those accepted.
     """
 
@@ -83,9 +85,10 @@ class SmtpServer:
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
         log: Path | None = None,
         port: int = 0,
+        eager: bool = False,
     ) -> None:
         self.tls, self.users, self.without, self.size = tls, dict(users or {}), frozenset(without), size
-        self.mechanisms, self.log, self.port = mechanisms, log, port
+        self.mechanisms, self.log, self.port, self.eager = mechanisms, log, port, eager
         self.commands: list[str] = []
         self.connections = 0
         self.closing = threading.Event()
@@ -146,10 +149,10 @@ class SmtpServer:
         """
         self._rules.append(_Rule(DROPS[at], "drop", recipient, times))
 
-    def answer(self, stage: str, reply: Reply, *, times: int | None = None) -> None:
-        """Answer at this stage with anything at all, whoever it is about."""
+    def answer(self, stage: str, reply: Reply, *, times: int | None = None, after: int = 0) -> None:
+        """Answer at this stage with anything at all, whoever it is about, once it came up properly ``after`` times."""
         assert stage in STAGES, stage
-        self._rules.append(_Rule(stage, reply, "", times))
+        self._rules.append(_Rule(stage, reply, "", times, after))
 
     def behave(self) -> None:
         """Forget all rules: accept everything again."""
@@ -172,7 +175,10 @@ class SmtpServer:
         """The reply a rule demands, rules about this recipient first; used by conversations."""
         with self._changed:
             fitting = [rule for rule in self._rules if rule.stage == stage and rule.recipient in ("", recipient)]
-            fitting = [rule for rule in fitting if rule.times is None or rule.times > 0]
+            early = [rule for rule in fitting if rule.after > 0]
+            for waiting in early:
+                waiting.after -= 1
+            fitting = [rule for rule in fitting if rule not in early and (rule.times is None or rule.times > 0)]
             if not fitting:
                 return None
             rule = min(fitting, key=lambda rule: rule.recipient == "")
@@ -287,6 +293,8 @@ class _Conversation:
             self._write("530 5.7.0 authentication required")
         elif self.server.offers("SIZE") and size > self.server.size:
             self._write("552 5.3.4 too big")
+        elif self._sender is not None:
+            self._write("503 5.5.1 RSET first")
         elif self._say("mail", "250 2.1.0 ok"):
             self._sender, self._parameters = path, parameters
 
@@ -300,7 +308,7 @@ class _Conversation:
             self._recipients.append(path)
 
     def _on_data(self, _rest: str) -> None:
-        if not self._recipients:
+        if not self._recipients and not (self.server.eager and self._recipient):
             self._write("503 5.5.1 RCPT first")
         elif self._say("data", "354 go ahead"):
             self._obey_silently("content")
@@ -310,6 +318,9 @@ class _Conversation:
 
     def _take(self, data: bytes) -> None:
         """A kept message is in ``messages`` before its sender can hear of it."""
+        if not self._recipients:
+            self._write("554 5.5.1 no valid recipients")
+            return
         reply = self.server.pick("dot", self._recipient)
         if reply is None and len(data) > self.server.size:
             reply = "552 5.3.4 too big"
