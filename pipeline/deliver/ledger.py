@@ -36,7 +36,9 @@ class Ledger(Protocol):
         ...
 
 
-def in_lock_step(send: Callable[[OutgoingMessage, Callable[[], bool]], RelayAnswer], usable: Callable[[], bool], ledger: Ledger) -> None:
+def in_lock_step(
+    send: Callable[[OutgoingMessage, Callable[[], bool]], RelayAnswer], usable: Callable[[], bool], ledger: Ledger
+) -> None:
     """One message after the other, until the session is over or the ledger gives no more."""
     while usable() and (message := ledger.take()) is not None:
         ledger.settle(message, send(message, _Gate(ledger, message)))

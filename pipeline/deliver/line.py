@@ -65,6 +65,19 @@ class Line(smtplib.SMTP):
         connected.settimeout(self.timeout)
         connected.sendall(s.encode(self.command_encoding) if isinstance(s, str) else s)
 
+    def push(self, data: bytes) -> tuple[int, OSError | None]:
+        """Hand bytes to the kernel; how many it took, and the error that ended it. Each wait has the whole time limit."""
+        sent = 0
+        try:
+            connected = self._connected()
+            connected.settimeout(self.timeout)
+            rest = memoryview(data)
+            while sent < len(data):
+                sent += connected.send(rest[sent:])
+        except OSError as error:
+            return sent, error
+        return sent, None
+
     def getreply(self, patience: float = 1) -> tuple[int, bytes]:
         """One whole reply (RFC 5321, 4.2.1): its code, and its lines without codes joined by line feeds.
 

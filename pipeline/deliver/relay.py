@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from pipeline.deliver.ledger import Ledger
 from pipeline.models import OutgoingMessage, RelayAnswer
 
 MAX_TEXT = 300
@@ -30,6 +31,10 @@ class Session(Protocol):
         message may have been kept, and the session is no longer usable. ``wanted`` is asked before content goes out; when
         it says no, or raises, the connection is closed instead, and the relay surely has no whole message.
         """
+        ...
+
+    def deliver(self, ledger: Ledger) -> None:
+        """Send what the ledger gives until it gives no more, or the session is over. Raises only what the ledger raises."""
         ...
 
     @property
