@@ -54,13 +54,12 @@ class KeptMessage:
     parameters: tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclass
 class _Rule:
     stage: str
     reply: Reply
     recipient: str
     times: int | None
-    after: int = 0
 
 
 class SmtpServer:
@@ -68,7 +67,8 @@ class SmtpServer:
 
     ``tls`` is "none", "starttls" or "tls"; the certificate is for ``names``, its authority in the file ``ca_file``.
     ``users`` maps names to passwords; with them, mail is taken only after AUTH. ``without`` are extensions not offered.
-    ``eager``: DATA gets 354 though every RCPT was refused, as some servers do; its dot is then refused (RFC 2920, 3.1).
+    ``eager``: goes on after a refusal as if there had been none; a dot is refused only where no RCPT was accepted
+    (RFC 2920, 3.1).
     ``size`` in bytes. ``commands`` are all lines received, ``connections`` counts those accepted.
     """
 
@@ -149,10 +149,10 @@ class SmtpServer:
         """
         self._rules.append(_Rule(DROPS[at], "drop", recipient, times))
 
-    def answer(self, stage: str, reply: Reply, *, times: int | None = None, after: int = 0) -> None:
-        """Answer at this stage with anything at all, whoever it is about, once it came up properly ``after`` times."""
+    def answer(self, stage: str, reply: Reply, *, times: int | None = None, about: str = "") -> None:
+        """Answer at this stage with anything at all, whoever it is about, or about this recipient (at "mail": sender) only."""
         assert stage in STAGES, stage
-        self._rules.append(_Rule(stage, reply, "", times, after))
+        self._rules.append(_Rule(stage, reply, about, times))
 
     def behave(self) -> None:
         """Forget all rules: accept everything again."""
@@ -175,10 +175,7 @@ class SmtpServer:
         """The reply a rule demands, rules about this recipient first; used by conversations."""
         with self._changed:
             fitting = [rule for rule in self._rules if rule.stage == stage and rule.recipient in ("", recipient)]
-            early = [rule for rule in fitting if rule.after > 0]
-            for waiting in early:
-                waiting.after -= 1
-            fitting = [rule for rule in fitting if rule not in early and (rule.times is None or rule.times > 0)]
+            fitting = [rule for rule in fitting if rule.times is None or rule.times > 0]
             if not fitting:
                 return None
             rule = min(fitting, key=lambda rule: rule.recipient == "")
@@ -295,12 +292,12 @@ class _Conversation:
             self._write("552 5.3.4 too big")
         elif self._sender is not None:
             self._write("503 5.5.1 RSET first")
-        elif self._say("mail", "250 2.1.0 ok"):
+        elif self._say("mail", "250 2.1.0 ok", about=path):
             self._sender, self._parameters = path, parameters
 
     def _on_rcpt(self, rest: str) -> None:
         path, _ = self._path(rest)
-        if self._sender is None:
+        if self._sender is None and not self.server.eager:
             self._write("503 5.5.1 MAIL first")
             return
         self._recipient = path
@@ -352,9 +349,9 @@ class _Conversation:
         message_id = found[1].decode("utf-8", "replace") if found else ""
         return KeptMessage(self._sender or "", recipient, data, message_id, self._tls, self._user, self._parameters)
 
-    def _say(self, stage: str, proper: str) -> bool:
+    def _say(self, stage: str, proper: str, about: str = "") -> bool:
         """Answer by rule or properly; True when the answer was a good one, so that the command counts."""
-        reply = self.server.pick(stage, self._recipient) or proper
+        reply = self.server.pick(stage, about or self._recipient) or proper
         self._perform(reply)
         return reply[:1] in ("2", "3", b"2", b"3")
 
