@@ -99,8 +99,8 @@ def one_session(server: SmtpServer, account: Account, *, short: bool = False) ->
         return
     try:
         session.deliver(account)
-        account.usable = session.usable
     finally:
+        account.usable = session.usable
         session.close()
 
 
@@ -226,6 +226,7 @@ def test_a_ledger_that_fails_ends_the_session_before_anything_more_is_sent(
         with pytest.raises(Broken):
             one_session(server, account)
         assert len(calls) == 2
+        assert not (pipelined and account.usable)
         assert {one.recipient for one in server.messages} <= set(account.intended)
         assert len(server.messages) <= len(account.answers) + 1
 
