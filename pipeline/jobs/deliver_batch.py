@@ -1,27 +1,29 @@
 """Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
 
-Each connection is a thread with one claim at a time. It claims only when its session is open and its turn has come, and the
-claim is committed before the first byte of its message leaves; the outcome is committed together with the next claim. So a
-kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
+Each connection is a thread with one claim at a time, of a few deliveries at first and of up to 500 where they go quickly. It
+claims only when its session is open and its turn has come; the claim is committed before the first byte of its messages
+leaves, and the outcomes together with the next claim. In between a journal holds what is about to be sent and what was
+answered. So a kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from zoneinfo import ZoneInfo
 
 from pipeline.compose import message
-from pipeline.deliver import retry
+from pipeline.deliver.journal import FOLDER, Journal
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
-from pipeline.jobs import rehearsed
+from pipeline.jobs import outcomes, rehearsed
+from pipeline.jobs.claim_in_hand import ClaimInHand
+from pipeline.jobs.fold_journals import fold_journals
+from pipeline.jobs.outcomes import Outcome
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -32,16 +34,18 @@ from pipeline.models import (
     Personal,
     RelayAnswer,
     RetryDecision,
-    SubscriptionStatus,
 )
-from pipeline.store import Tx, deliveries, editions, runs, snoozing, subscribers
+from pipeline.store import Tx, deliveries, editions, runs
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import EditionRecord
 
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
-_WATCH_SECONDS = 0.5
+_FIRST_CLAIM = 4
+_MOST, _MOST_SHARED = 500, 64
+_BRISK_SECONDS = 1.0
+"""What was sent within that time may be claimed twice as many at once; what took longer, half as many."""
 _HANDED_BACK = 2
 """So often a delivery may come back unsent in one batch: then it is something about it, and others have their turn."""
 
@@ -110,7 +114,14 @@ class _Batch:
         self._at_work = 0
         self._handed_back: Counter[int] = Counter()
         self._down = threading.Event()
+        self._refused: dict[int, tuple[int, ...]] = {}
+        self._overruled: set[int] = set()
+        self._failed: set[int] = set()
         self._variants: dict[int, bytes] = {}
+        # With a rate, claims of about a second; the other machines of a PostgreSQL store wait for no more than 64 (promise 2).
+        shared = relay.rate / relay.connections if relay.rate else float("inf")
+        self.most = max(1, int(min(shared, _MOST if site.store.is_sqlite else _MOST_SHARED)))
+        self._connections: list[_Connection] = []
         self._errors: list[BaseException] = []
 
     def run(self, waiting: Sequence[EditionRecord]) -> None:
@@ -150,15 +161,23 @@ class _Batch:
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
+            for connection in self._connections:
+                connection.journal.flush()
             self.tally.unsettled = self._recover()
 
     def _recover(self) -> int:
+        def mine(lease: str) -> bool:
+            return lease.startswith(f"{self.process}#")
+
+        fold_journals(self.site, mine, self.clock())
         with self.site.store.write() as tx:
-            return sum(one.count for one in recover(tx, lambda lease: lease.startswith(f"{self.process}#"), self.clock()))
+            return sum(one.count for one in recover(tx, mine, self.clock()))
 
     def _guarded(self, index: int, waiting: Sequence[EditionRecord]) -> None:
         try:
-            _Connection(self, f"{self.process}#{index}").work(waiting)
+            connection = _Connection(self, f"{self.process}#{index}")
+            self._connections.append(connection)
+            connection.work(waiting)
         except BaseException as error:
             self._errors.append(error)
             self._down.set()
@@ -176,11 +195,39 @@ class _Batch:
                     self._variants[variant_id] = editions.variant_data(tx, variant_id)
             return self._variants[variant_id]
 
-    def count(self, status: DeliveryStatus) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Note an outcome and tell whoever watches."""
         with self._lock:
-            self.tally.outcomes[status] += 1
+            self.tally.outcomes[outcome.decision.status] += 1
+            if outcome.decision.status is DeliveryStatus.FAILED:
+                self._failed.add(outcome.claim.id)
             self.progress(self.tally)
+
+    def heard(self, outcome: Outcome) -> bool:
+        """An answer that blames somebody; whether its connection should record it before it goes on."""
+        assert outcome.answer is not None
+        refused = self.breaker.record(outcome.answer, outcome.decision, outcome.claim.id)
+        if refused:
+            with self._lock:
+                self._refused[outcome.claim.id] = refused
+                self._overruled.update(refused)
+        return bool(refused) or outcome.decision.blame in (Blame.RELAY, Blame.EDITION)
+
+    def refused_by(self, outcome: Outcome) -> tuple[int, ...]:
+        """The deliveries that the relay refused for what turned out to concern everybody, where this outcome showed it."""
+        with self._lock:
+            return self._refused.pop(outcome.claim.id, ())
+
+    def overruled(self, heard: Sequence[Outcome], now: datetime) -> list[Outcome]:
+        """The outcomes as they are recorded: what was refused for a policy that concerns everybody is tried again later."""
+        with self._lock:
+            later = now + _POLICY_PAUSE
+            return [
+                replace(one, decision=replace(one.decision, status=DeliveryStatus.DEFERRED, next_at=later))
+                if one.claim.id in self._overruled and one.decision.status is DeliveryStatus.FAILED
+                else one
+                for one in heard
+            ]
 
     def leave(self) -> bool:
         """A connection ends; whether it was the last one at work."""
@@ -227,76 +274,89 @@ class _Batch:
     def pause_relay(self, tx: Tx, ids: Sequence[int], reason: str) -> None:
         """Everybody was refused for the same policy: nobody's address is to blame, so the relay waits for a person."""
         now = self.clock()
-        moved = deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
+        deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
         runs.set_relay_paused(tx, self.relay.name, True, reason)
         fix = f'Mend the cause, then "gazet resume {self.relay.name}".'
         runs.problem(
             tx, f"relay:{self.relay.name}", f"relay {self.relay.name} was paused: it refused five in a row: {reason}", fix, now
         )
         with self._lock:
+            moved = len(self._failed.intersection(ids))
             self.tally.outcomes[DeliveryStatus.FAILED] -= moved
             self.tally.outcomes[DeliveryStatus.DEFERRED] += moved
             self.tally.problem = reason
         self._down.set()
 
 
-class _Watch:
-    """Whether the person behind a claim is still there, asked anew when the last time was half a second ago.
-
-    So that after somebody has left, a slow relay gets nothing of theirs a second later. ``left``: what was found.
-    """
-
-    def __init__(self, ask: Callable[[], RetryDecision | None], asked: float) -> None:
-        self._ask = ask
-        self._asked = asked
-        self.left: RetryDecision | None = None
-
-    def __call__(self) -> bool:
-        if self.left is None and time.monotonic() - self._asked > _WATCH_SECONDS:
-            self._asked = time.monotonic()
-            self.left = self._ask()
-        return self.left is None
-
-
 class _Connection:
-    """One thread and its session with the relay."""
+    """One thread, its session with the relay, and its journal."""
 
     def __init__(self, batch: _Batch, lease: str) -> None:
         self.batch = batch
         self.lease = lease
         self.session: Session | None = None
+        self.journal = Journal(batch.site.settings.path(FOLDER), lease)
         self.refused = False
-        self.asked = 0.0
+        self.turns = 0
+        self.most = _FIRST_CLAIM
 
     def work(self, waiting: Sequence[EditionRecord]) -> None:
         """Send edition after edition until none has a delivery that is due."""
+        done = False
         try:
             for edition in waiting:
-                while (claim := self._take_turn(edition)) is not None:
-                    self._send_on(edition, claim)
+                while claims := self._take_turn(edition):
+                    self._send_on(edition, claims)
+            done = True
         finally:
+            self.journal.close(remove=done)
             if self.session is not None:
                 self.session.close()
             if not self.refused:
                 self.batch.leave()
 
-    def _take_turn(self, edition: EditionRecord) -> Claim | None:
-        """The first claim of a row of messages: when something is due, it is this connection's turn, and it has a session."""
+    def _take_turn(self, edition: EditionRecord) -> list[Claim]:
+        """The first claim of a row of claims: when something is due, it is this connection's turn, and it has a session."""
         with self.batch.site.store.read() as tx:
             due = deliveries.any_due(tx, edition.id, self.batch.clock())
         if not due or not self._connect() or not self.batch.rate.wait(self.batch.stop) or not self._connect():
-            return None
+            return []
+        self.turns = 1
         with self.batch.site.store.write() as tx:
             return self._claim(tx, edition)
 
-    def _send_on(self, edition: EditionRecord, claim: Claim | None) -> None:
-        """Message after message while the session lasts; each one's outcome is committed with the next one's claim."""
-        while claim is not None:
+    def _send_on(self, edition: EditionRecord, claims: list[Claim]) -> None:
+        """Claim after claim while the session lasts; each one's outcomes are committed with the next one."""
+        while claims:
             assert self.session is not None
-            watch = _Watch(partial(self._gone_meanwhile, claim), self.asked)
-            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)), watch)
-            go_on = self.batch.relay.rate is None and self.session.usable
-            claim = self._settle(edition, claim, answer, watch.left, go_on=go_on)
+            hand = self._in_hand(edition, claims)
+            self.session.deliver(hand)
+            claims = self._fold(edition, hand, go_on=self.batch.relay.rate is None and self.session.usable)
+
+    def _in_hand(self, edition: EditionRecord, claims: list[Claim]) -> ClaimInHand:
+        site = self.batch.site
+        return ClaimInHand(
+            edition,
+            claims,
+            self.journal,
+            message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id)),
+            gone=self._gone,
+            turn=self._turn,
+            heard=self.batch.heard,
+            clock=self.batch.clock,
+            left=self._gone(claims),
+        )
+
+    def _turn(self) -> bool:
+        """The first turn was waited for before the claim."""
+        if self.turns:
+            self.turns -= 1
+            return not self.batch.over
+        return not self.batch.over and self.batch.rate.wait(self.batch.stop)
+
+    def _gone(self, claims: Sequence[Claim]) -> dict[int, RetryDecision]:
+        with self.batch.site.store.read() as tx:
+            return outcomes.gone(self.batch.site, tx, claims)
 
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
@@ -318,97 +378,45 @@ class _Connection:
             with self.batch.site.store.write() as tx:
                 self.batch.fault(tx, _line(answer), final=True)
 
-    def _claim(self, tx: Tx, edition: EditionRecord) -> Claim | None:
-        """The next delivery to somebody who is still there; who has left becomes suppressed here, who rests is passed over."""
+    def _claim(self, tx: Tx, edition: EditionRecord) -> list[Claim]:
+        """The next deliveries, as many as were sent within a second before."""
+        batch, now = self.batch, self.batch.clock()
+        if batch.over or now >= edition.deadline_at:
+            return []
+        put_off, name, most = batch.put_off(), batch.relay.name, min(self.most, batch.most)
+        return deliveries.claim_many(tx, edition.id, relay=name, lease=self.lease, now=now, most=most, without=put_off)
+
+    def _fold(self, edition: EditionRecord, hand: ClaimInHand, *, go_on: bool) -> list[Claim]:
+        """Commit the outcomes, where the session goes on together with the next claim; then the journal has nothing new."""
         now = self.batch.clock()
-        while not self.batch.over and now < edition.deadline_at:
-            claim = deliveries.claim(
-                tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now, without=self.batch.put_off()
-            )
-            self.asked = time.monotonic()
-            if claim is None or (left := self._left(tx, claim)) is None:
-                return claim
-            self._withhold(tx, claim, left, now)
-            self.batch.count(left.status)
-        return None
-
-    def _withhold(self, tx: Tx, claim: Claim, left: RetryDecision, now: datetime) -> None:
-        """Somebody who only rests gets its items later."""
-        deliveries.settle(tx, claim, left, None, now)
-        if left.status is DeliveryStatus.CANCELLED:
-            snoozing.taken_back(tx, claim.id)
-
-    def _gone_meanwhile(self, claim: Claim) -> RetryDecision | None:
-        with self.batch.site.store.read() as tx:
-            return self._left(tx, claim)
-
-    def _left(self, tx: Tx, claim: Claim) -> RetryDecision | None:
-        status = deliveries.subscription_status(tx, claim.subscription_id)
-        if status is SubscriptionStatus.SNOOZED:
-            return RetryDecision(DeliveryStatus.CANCELLED, Blame.NOBODY, snoozing.REASON, count_attempt=False)
-        reason = f"the subscription is {status}" if status is not SubscriptionStatus.ACTIVE else ""
-        if not reason and subscribers.suppressed(tx, self.batch.site.links.address_hash(claim.address)):
-            reason = "the address is on the suppression list"
-        if not reason:
-            return None
-        return RetryDecision(DeliveryStatus.SUPPRESSED, Blame.NOBODY, reason, count_attempt=False)
-
-    def _settle(
-        self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, left: RetryDecision | None, *, go_on: bool
-    ) -> Claim | None:
-        """Commit the outcome, where the session goes on together with the next claim."""
-        now = self.batch.clock()
-        decision = left or self._decide(edition, claim, answer, now)
+        self.journal.sync()
+        self.most = min(self.most * 2, self.batch.most) if hand.seconds < _BRISK_SECONDS else max(self.most // 2, 1)
+        settled = self.batch.overruled(hand.outcomes, now)
         with self.batch.site.store.write() as tx:
-            if left is not None:
-                self._withhold(tx, claim, left, now)
-            else:
-                deliveries.settle(tx, claim, decision, answer, now)
-            self.batch.count(decision.status)
-            if left is None:
-                self._consequences(tx, edition, claim, answer, decision, now)
-            return self._claim(tx, edition) if go_on else None
+            outcomes.write(self.batch.site, tx, edition, settled, now)
+            deliveries.hand_back(tx, self.lease, hand.unsent, now)
+            for one in settled:
+                self.batch.count(one)
+                self._consequences(tx, edition, one, now)
+            claims = self._claim(tx, edition) if go_on else []
+        self.journal.clear()
+        return claims
 
-    def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:
-        deadline = edition.deadline_at - edition.opened_at
-        jitter = random.random()  # noqa: S311
-        decision = retry.decide(
-            answer, attempts=claim.attempts, opened_at=edition.opened_at, deadline=deadline, now=now, jitter=jitter
-        )
-        if decision.status is DeliveryStatus.EXPIRED:  # the sweep expires it, with its cursor and with a word about it
-            return replace(decision, status=DeliveryStatus.DEFERRED, next_at=edition.deadline_at)
-        return decision
-
-    def _consequences(
-        self, tx: Tx, edition: EditionRecord, claim: Claim, answer: RelayAnswer, decision: RetryDecision, now: datetime
-    ) -> None:
-        """What an answer means beyond its own delivery."""
-        if answer.accepted:
+    def _consequences(self, tx: Tx, edition: EditionRecord, outcome: Outcome, now: datetime) -> None:
+        """What an answer means beyond its own delivery and person."""
+        decision = outcome.decision
+        if outcome.answer is not None and outcome.answer.accepted:
             self.batch.works(tx)
-        if decision.suppress:
-            subscribers.suppress(tx, self.batch.site.links.address_hash(claim.address), decision.reason, now)
-            subscribers.bounce(tx, claim.address, now)
-        if decision.status is DeliveryStatus.UNCERTAIN:
-            self._uncertain(tx, edition, claim, now)
-        if decision.status is DeliveryStatus.QUEUED:
-            self.batch.hand_back(claim.id)
+        if outcome.answer is not None and decision.status is DeliveryStatus.QUEUED:
+            self.batch.hand_back(outcome.claim.id)
         if decision.blame is Blame.RELAY:
             self.batch.fault(tx, decision.reason, final=False)
         if decision.blame is Blame.EDITION:
             editions.set_status(tx, edition.id, EditionStatus.PAUSED, decision.reason)
             fix = f'Shorten it or use another relay, then "gazet resume {edition.label}".'
             runs.problem(tx, f"edition:{edition.label}", f"edition {edition.label} was paused: {decision.reason}", fix, now)
-        if refused := self.batch.breaker.record(answer, decision, claim.id):
+        if refused := self.batch.refused_by(outcome):
             self.batch.pause_relay(tx, refused, decision.reason)
-
-    def _uncertain(self, tx: Tx, edition: EditionRecord, claim: Claim, now: datetime) -> None:
-        """The line broke behind the final dot. Sent again once; a second time in doubt waits for a person."""
-        if edition.uncertain == "resend" and claim.uncertain_at is None:
-            deliveries.resend(tx, claim.id)
-            return
-        fix = f'See "gazet verify {edition.label}"; "gazet retry {edition.label}" sends them again.'
-        what = f"edition {edition.label}: the relay left some deliveries without an answer; they are held as uncertain"
-        runs.problem(tx, f"uncertain:{edition.label}", what, fix, now)
 
 
 def _line(answer: RelayAnswer) -> str:

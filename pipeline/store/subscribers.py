@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -179,6 +179,12 @@ def suppress(tx: Tx, address_hash: str, reason: str, now: datetime) -> None:
 def suppressed(tx: Tx, address_hash: str) -> bool:
     """Whether the address is on the suppression list."""
     return suppression(tx, address_hash) is not None
+
+
+def suppressed_among(tx: Tx, address_hashes: Collection[str]) -> set[str]:
+    """Those of them that are on the suppression list."""
+    listed = select(SuppressionRow.address_hash).where(SuppressionRow.address_hash.in_(address_hashes))
+    return set(tx.execute(listed).scalars())
 
 
 def suppression(tx: Tx, address_hash: str) -> str | None:

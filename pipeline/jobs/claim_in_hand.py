@@ -1,0 +1,107 @@
+"""The claim of one connection while it is sent: what its session is given, what it answers, and the journal of both."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from pipeline.deliver.journal import Journal
+from pipeline.jobs import outcomes
+from pipeline.jobs.outcomes import Outcome
+from pipeline.models import OutgoingMessage, RelayAnswer, RetryDecision
+from pipeline.store.deliveries import Claim
+from pipeline.store.editions import EditionRecord
+
+_LONGEST_SECONDS = 5.0
+"""After so long the rest of a claim is handed back: a pause, a deadline or another connection need not wait for longer."""
+_WATCH_SECONDS = 0.5
+
+
+class ClaimInHand:
+    """A ``deliver.ledger.Ledger`` over the deliveries that one connection has claimed.
+
+    ``message`` makes the bytes of one; ``gone(claims)`` says who has left meanwhile and is asked anew every half second, so
+    that a second after somebody has left, a slow relay gets nothing of theirs. ``turn`` waits until the relay's rate lets the
+    next message go, and says False where it is not to go at all. ``heard`` hears each
+    outcome and says whether it concerns so much more than its own delivery that this claim ends with it.
+    """
+
+    def __init__(
+        self,
+        edition: EditionRecord,
+        claims: Iterable[Claim],
+        journal: Journal,
+        *,
+        message: Callable[[Claim], OutgoingMessage],
+        gone: Callable[[Sequence[Claim]], dict[int, RetryDecision]],
+        turn: Callable[[], bool],
+        heard: Callable[[Outcome], bool],
+        clock: Callable[[], datetime],
+        left: dict[int, RetryDecision],
+    ) -> None:
+        self.outcomes: list[Outcome] = []
+        self._edition = edition
+        self._waiting = deque(claims)
+        self._journal = journal
+        self._message = message
+        self._gone = gone
+        self._turn = turn
+        self._heard = heard
+        self._clock = clock
+        self._left = left
+        self._with_session: dict[str, Claim] = {}
+        self._ends = False
+        self._began = self._asked = time.monotonic()
+
+    @property
+    def unsent(self) -> list[int]:
+        """The deliveries that the relay has nothing of."""
+        return [claim.id for claim in self._waiting]
+
+    @property
+    def seconds(self) -> float:
+        """How long this claim has been in hand."""
+        return time.monotonic() - self._began
+
+    def take(self) -> OutgoingMessage | None:
+        """As ``Ledger.take``; who has left is passed over."""
+        while self._waiting and not self._ends and self.seconds < _LONGEST_SECONDS and self._turn():
+            claim = self._waiting.popleft()
+            if claim.id in self._left:
+                self._withhold(claim)
+                continue
+            message = self._message(claim)
+            self._with_session[message.key] = claim
+            return message
+        return None
+
+    def wanted(self, message: OutgoingMessage) -> bool:
+        """As ``Ledger.wanted``."""
+        if time.monotonic() - self._asked > _WATCH_SECONDS:
+            self._asked = time.monotonic()
+            self._left |= self._gone([*self._waiting, *self._with_session.values()])
+        return self._with_session[message.key].id not in self._left
+
+    def intend(self, message: OutgoingMessage) -> None:
+        """As ``Ledger.intend``."""
+        self._journal.intend(self._with_session[message.key].id)
+
+    def settle(self, message: OutgoingMessage, answer: RelayAnswer) -> None:
+        """As ``Ledger.settle``."""
+        claim = self._with_session.pop(message.key)
+        if claim.id in self._left and not answer.accepted and not answer.handed_over:
+            self._withhold(claim)
+            return
+        outcome = Outcome(claim, outcomes.decide(self._edition, claim, answer, self._clock()), answer)
+        self.outcomes.append(outcome)
+        self._journal.outcome(claim.id, answer)
+        self._ends = self._heard(outcome) or self._ends
+
+    def hand_back(self, message: OutgoingMessage) -> None:
+        """As ``Ledger.hand_back``."""
+        self._waiting.appendleft(self._with_session.pop(message.key))
+
+    def _withhold(self, claim: Claim) -> None:
+        self.outcomes.append(Outcome(claim, self._left[claim.id], None))
