@@ -128,7 +128,7 @@ def _said(near: dict[str, Found], books: Found, opened: Found, large: Found | No
     said = (
         f"Sending: CPU seconds of the sender for 1,000 messages: {cpu}. All of Gazet's own work on a message, claim, splice, "
         f"journal and final state, without a relay: {books['wall']:.0f} µs ({books['cpu']:.0f} µs of CPU). At most "
-        f"{near['gazet']['megabytes']} MB for {opened['count']:,} recipients"
+        f"{near['gazet']['megabytes']} MB for {opened['count']:,} recipients ({near['gazet']['resting']} MB before it)"
     )
     if large:
         said += (
@@ -200,14 +200,15 @@ def _send(folder: str, port: str) -> Found:
 
 def _batch(site: Site, relay: Any) -> Found:
     """Rate a second, CPU seconds for 1,000 of this process and its children, the most memory, microseconds a message."""
-    begun, before = time.monotonic(), _cpu()
+    begun, before, resting = time.monotonic(), _cpu(), _megabytes()
     tally = deliver_batch(site, relay, process=app.process_name(), clock=lambda: NOW, stop=threading.Event())
     took, cpu = time.monotonic() - begun, _cpu() - before
     done = tally.outcomes[DeliveryStatus.ACCEPTED]
     with site.store.read() as tx:
         ends = sums(tx, editions.latest(tx, 1)[0].id)
     assert {status for status, number in ends.items() if number} == {DeliveryStatus.ACCEPTED}, (ends, tally)
-    return {"rate": done / took, "cpu": 1000 * cpu / done, "megabytes": _megabytes(), "micro": 1e6 * took / done}
+    memory = {"megabytes": _megabytes(), "resting": resting}
+    return {"rate": done / took, "cpu": 1000 * cpu / done, "micro": 1e6 * took / done, **memory}
 
 
 def _cpu() -> float:
