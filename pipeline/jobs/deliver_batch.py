@@ -21,7 +21,7 @@ from pipeline.compose import message
 from pipeline.deliver import retry
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
-from pipeline.jobs import rehearsed
+from pipeline.jobs import rehearsed, signing
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -77,7 +77,7 @@ def deliver_batch(
     with site.store.read() as tx:
         waiting = editions.open_editions(tx, EditionStatus.SENDING)
     batch = _Batch(site, relay, process, clock, stop, progress, rate or RateLimit(relay.rate))
-    batch.run([edition for edition in waiting if edition_id in (None, edition.id)])
+    batch.run(signing.able(site, [edition for edition in waiting if edition_id in (None, edition.id)], clock()))
     return batch.tally
 
 
@@ -110,7 +110,7 @@ class _Batch:
         self._at_work = 0
         self._handed_back: Counter[int] = Counter()
         self._down = threading.Event()
-        self._variants: dict[int, bytes] = {}
+        self._variants: dict[int, signing.Fillable] = {}
         self._errors: list[BaseException] = []
 
     def run(self, waiting: Sequence[EditionRecord]) -> None:
@@ -168,12 +168,13 @@ class _Batch:
         """Whether connections should claim nothing more."""
         return self.stop.is_set() or self._down.is_set()
 
-    def variant(self, variant_id: int) -> bytes:
-        """The stored bytes of a variant; an edition has few, so all stay at hand."""
+    def variant(self, variant_id: int, edition: EditionRecord) -> signing.Fillable:
+        """The template of a variant; an edition has few, so all stay at hand."""
         with self._lock:
             if variant_id not in self._variants:
                 with self.site.store.read() as tx:
-                    self._variants[variant_id] = editions.variant_data(tx, variant_id)
+                    data = editions.variant_data(tx, variant_id)
+                self._variants[variant_id] = signing.template(self.site.settings, edition.dkim, data)
             return self._variants[variant_id]
 
     def count(self, status: DeliveryStatus) -> None:
@@ -294,7 +295,9 @@ class _Connection:
         while claim is not None:
             assert self.session is not None
             watch = _Watch(partial(self._gone_meanwhile, claim), self.asked)
-            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)), watch)
+            answer = self.session.send(
+                outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id, edition)), watch
+            )
             go_on = self.batch.relay.rate is None and self.session.usable
             claim = self._settle(edition, claim, answer, watch.left, go_on=go_on)
 
@@ -415,7 +418,7 @@ def _line(answer: RelayAnswer) -> str:
     return " ".join(part for part in (f"{answer.stage}:", str(answer.code or ""), answer.enhanced, answer.text) if part)
 
 
-def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> OutgoingMessage:
+def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.Fillable) -> OutgoingMessage:
     """The exact message of a delivery: a function of (edition, subscription) as frozen at opening (promise 3)."""
     identity = message.message_id(edition.id, claim.subscription_id, edition.message_id_domain)
     personal = Personal(
@@ -427,4 +430,4 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> O
         preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
     )
     key = identity.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))
+    return OutgoingMessage(key, edition.envelope_from, claim.address, variant.fill(personal))
