@@ -72,9 +72,10 @@ def able(site: Site, waiting: Sequence[EditionRecord], now: datetime) -> list[Ed
 
 def _pause(site: Site, edition: EditionRecord, error: KeyGoneError, now: datetime) -> None:
     what = f"edition {edition.label} was paused: {error.what}"
+    then = f'then "gazet resume {edition.label}"; if it is lost, "gazet cancel {edition.label}" leaves its items to the next.'
     with site.store.write() as tx:
         editions.set_status(tx, edition.id, EditionStatus.PAUSED, error.what)
-        runs.problem(tx, f"edition:{edition.label}", what, f'{error.fix}, then "gazet resume {edition.label}".', now)
+        runs.problem(tx, f"edition:{edition.label}", what, f"{error.fix}, {then}", now)
 
 
 def _signer(settings: Settings, sender: str) -> Signer | None:
@@ -83,12 +84,14 @@ def _signer(settings: Settings, sender: str) -> Signer | None:
     from pipeline.compose.dkim import Signer, domain_of
 
     domain = domain_of(sender)
-    keys = _keys(settings, domain)
-    return Signer(domain, tuple(keys)) if keys else None
+    found = keys(settings, domain)
+    return Signer(domain, tuple(found)) if found else None
 
 
-def _keys(settings: Settings, domain: str) -> list[Key]:
-    """The keys for that domain, in the order of the settings."""
+def keys(settings: Settings, domain: str) -> list[Key]:
+    """The keys that sign for that domain, in the order of the settings."""
+    if not settings.dkim:
+        return []
     from pipeline.compose.dkim import Key
     from pipeline.config.signing_key import parse_key
 
@@ -100,7 +103,7 @@ def _frozen(settings: Settings, edition_mark: str) -> Signer:
     from pipeline.compose.dkim import Signer
 
     domain, *wanted = edition_mark.split(" ")
-    here = {key.mark: key for key in _keys(settings, domain)} if settings.dkim else {}
+    here = {key.mark: key for key in keys(settings, domain)}
     if gone := [one.partition(":")[0] for one in wanted if one not in here]:
         names = " and ".join(gone)
         raise KeyGoneError(
