@@ -16,9 +16,13 @@ from tests.needs import missing
 DOMAIN = "example.org"
 
 
-@functools.cache
 def pem(algorithm: str, number: int = 1) -> bytes:
     """A private key, made once; ``number`` tells several apart."""
+    return _pem(algorithm, number)
+
+
+@functools.cache
+def _pem(algorithm: str, number: int) -> bytes:
     return new_key(algorithm)
 
 
