@@ -73,6 +73,7 @@ class Signed:
 
     def __init__(self, template: Template, signer: Signer) -> None:
         self.template = template
+        self.plain = template.plain
         head, _, _ = _with_marks(template).partition(_GAP)
         self._in_head = head.count(b"\0") // 2
         fields = _fields(head)

@@ -31,7 +31,9 @@ class Links:
         self._signers = {purpose: self._signer(purpose) for purpose in _PURPOSES}
 
     def _signer(self, purpose: str) -> Signer:
-        return Signer(self._secret, salt=f"gazet.{purpose}", sep=".", key_derivation="hmac", digest_method=hashlib.sha256)
+        """Its key is derived once (as itsdangerous does with "hmac"), not for each of a million links."""
+        key = hmac.new(self._secret, f"gazet.{purpose}".encode(), hashlib.sha256).digest()
+        return Signer(key, sep=".", key_derivation="none", digest_method=hashlib.sha256)
 
     def token(self, purpose: str, identity: int) -> str:
         """A token that names ``identity`` for this purpose only."""
@@ -54,7 +56,13 @@ class Links:
 
     def unsubscribe_mailto(self, address: str, subscription_id: int) -> str:
         """The same by mail (RFC 2369): the token stands in the subject."""
-        return f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{self.token(UNSUBSCRIBE, subscription_id)}"
+        return _unsubscribe_mailto(address, self.token(UNSUBSCRIBE, subscription_id))
+
+    def of_subscription(self, base_url: str, address: str, subscription_id: int) -> tuple[str, str, str]:
+        """The links of each of its mails: to unsubscribe on the web and by mail to ``address``, and to choose."""
+        token = self.token(UNSUBSCRIBE, subscription_id)
+        leaves = f"{base_url}/unsubscribe/{token}", _unsubscribe_mailto(address, token)
+        return *leaves, self.preferences_url(base_url, subscription_id)
 
     def web_url(self, base_url: str, variant_id: int) -> str:
         """Read on the web: names the variant, never a person."""
@@ -107,3 +115,7 @@ class Links:
     def address_hash(self, address: str) -> str:
         """The keyed hash under which an address is kept on the suppression list."""
         return hmac.new(self._secret, b"gazet.suppression\0" + address.casefold().encode(), hashlib.sha256).hexdigest()
+
+
+def _unsubscribe_mailto(address: str, token: str) -> str:
+    return f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{token}"

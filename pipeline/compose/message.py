@@ -35,6 +35,7 @@ _LONG = 50  # what is longer is folded, which only encoded words bear everywhere
 _LOCAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+")
 _NOT_DOMAIN = re.compile(r"[<>(),;\\\"@]")
 _URI_SAFE = "%!#$&'()*+/:;=?@[]~"  # not <, > and the comma, which RFC 2369 §2 gives a meaning
+_PLAIN_URI = re.compile(r"[A-Za-z0-9%!#$&'()*+/:;=?@[\]~._-]*+")  # what quote() leaves as it is
 _NAMES = ("address", "unsubscribe_url", "preferences_url")
 
 
@@ -120,9 +121,12 @@ def encode(document: DigestDocument, subject: str, html: str, text: str) -> byte
 
 
 class Template:
-    """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``."""
+    """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``.
 
-    __slots__ = ("_distinct", "_pieces", "constants", "names")
+    ``plain``: filled with ASCII it is ASCII, its line ends are CRLF alone, and no line begins with a dot.
+    """
+
+    __slots__ = ("_distinct", "_pieces", "constants", "names", "plain")
 
     def __init__(self, data: bytes) -> None:
         self._pieces: list[bytes] = []
@@ -134,6 +138,7 @@ class Template:
         self.constants = tuple(self._pieces[::2])
         self.names = tuple(name.decode("ascii") for name in self._pieces[1::2])
         self._distinct = tuple(dict.fromkeys(self.names))
+        self.plain = _is_plain(b"".join(self.constants))
 
     def fill(self, personal: Personal) -> bytes:
         """The exact message for one delivery: every slot filled, its value escaped for the place where it stands."""
@@ -150,6 +155,11 @@ class Template:
         pieces = self._pieces.copy()
         pieces[1::2] = values
         return b"".join((before, *pieces))
+
+
+def _is_plain(data: bytes) -> bool:
+    crlf = data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n")
+    return crlf and data.isascii() and b"\r\n." not in data and not data.startswith(b".")
 
 
 def splice(data: bytes, personal: Personal) -> bytes:
@@ -291,6 +301,8 @@ def _where_to_leave(unsubscribe: tuple[str, str]) -> str:
 
 
 def _uri(value: str) -> str:
+    if _PLAIN_URI.fullmatch(value):  # nearly always
+        return value
     return quote(_token(value), safe=_URI_SAFE)
 
 
