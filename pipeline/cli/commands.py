@@ -13,7 +13,7 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import add, items, keep, operate, opml, people, reports, restore, serve, sites, stages, suppressions, trying
+from pipeline.cli import add, dkim, items, keep, operate, opml, people, reports, restore, serve, sites, stages, suppressions, trying
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -57,6 +57,7 @@ app.add_typer(people.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(items.app, name="items")
 app.add_typer(opml.app, name="opml")
+app.add_typer(dkim.app, name="dkim")
 
 
 # Both copies of click that typer has had (its own and the package) raise this and its children for a wrong command line.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
@@ -64,12 +65,12 @@ def message_id(edition_id: int, subscription_id: int, domain: str) -> str:
 
     What stands left of the @ is the message's key.
     """
-    return f"<{_key(f'{edition_id}:{subscription_id}')}@{_ascii_domain(domain)}>"
+    return f"<{_key(f'{edition_id}:{subscription_id}')}@{ascii_domain(domain)}>"
 
 
 def notice_id(dedupe_key: str, created_at: datetime, domain: str) -> str:
     """The Message-ID of a notice, the same in every attempt."""
-    return f"<{_key(f'notice:{dedupe_key}:{created_at.astimezone(UTC).isoformat()}')}@{_ascii_domain(domain)}>"
+    return f"<{_key(f'notice:{dedupe_key}:{created_at.astimezone(UTC).isoformat()}')}@{ascii_domain(domain)}>"
 
 
 def key_of(message_id: str) -> str:
@@ -118,23 +119,46 @@ def encode(document: DigestDocument, subject: str, html: str, text: str) -> byte
     )
 
 
+class Template:
+    """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``."""
+
+    __slots__ = ("_distinct", "_pieces", "constants", "names")
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces: list[bytes] = []
+        start = 0
+        while (end := data.find(b"\0", start)) >= 0:  # find is ten times as fast as split on 25 KB
+            self._pieces.append(data[start:end])
+            start = end + 1
+        self._pieces.append(data[start:])
+        self.constants = tuple(self._pieces[::2])
+        self.names = tuple(name.decode("ascii") for name in self._pieces[1::2])
+        self._distinct = tuple(dict.fromkeys(self.names))
+
+    def fill(self, personal: Personal) -> bytes:
+        """The exact message for one delivery: every slot filled, its value escaped for the place where it stands."""
+        return self.join(self.values(personal))
+
+    def values(self, personal: Personal) -> list[bytes]:
+        """What belongs into each slot, in their order."""
+        quoted: dict[str, bytes] = {}
+        made = {name: _value(name, personal, quoted) for name in self._distinct}
+        return [made[name] for name in self.names]
+
+    def join(self, values: Sequence[bytes], before: bytes = b"") -> bytes:
+        """The message with these values in its slots, and further header fields before it."""
+        pieces = self._pieces.copy()
+        pieces[1::2] = values
+        return b"".join((before, *pieces))
+
+
 def splice(data: bytes, personal: Personal) -> bytes:
-    """The exact message for one delivery: every slot filled, its value escaped for the place where it stands."""
-    parts: list[bytes] = []
-    values: dict[bytes, bytes] = {}
-    start = 0
-    while (opening := data.find(b"\0", start)) >= 0:  # find is ten times as fast as split on 25 KB
-        closing = data.index(b"\0", opening + 1)
-        name = data[opening + 1 : closing]
-        if name not in values:
-            values[name] = _value(name.decode("ascii"), personal)
-        parts += (data[start:opening], values[name])
-        start = closing + 1
-    parts.append(data[start:])
-    return b"".join(parts)
+    """One message of a template that is used once; who needs more of them keeps the ``Template``."""
+    return Template(data).fill(personal)
 
 
-def _value(name: str, personal: Personal) -> bytes:
+def _value(name: str, personal: Personal, quoted: dict[str, bytes]) -> bytes:
+    """``quoted``: what was quoted before; most values are the same as text and as HTML."""
     if name == "to":
         return _mailbox("To", personal.name, personal.address).encode("utf-8", "ignore")
     if name == "message_id":
@@ -143,7 +167,11 @@ def _value(name: str, personal: Personal) -> bytes:
         return _list_unsubscribe(personal).encode("utf-8", "ignore")
     part, _, field = name.partition(".")
     value = one_line(getattr(personal, field))
-    return _quoted_line((escape(value) if part == "html" else value).encode())
+    if part == "html":
+        value = escape(value)
+    if value not in quoted:
+        quoted[value] = _quoted_line(value.encode())
+    return quoted[value]
 
 
 def _head(document: DigestDocument, subject: str) -> bytes:
@@ -222,7 +250,7 @@ def _address(value: str) -> str:
     local, _, domain = _token(value).rpartition("@")
     if not _LOCAL.fullmatch(local):
         local = '"' + local.strip('"').replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{local}@{_ascii_domain(_NOT_DOMAIN.sub('', domain))}"
+    return f"{local}@{ascii_domain(_NOT_DOMAIN.sub('', domain))}"
 
 
 def _phrase(header: str, name: str) -> str:
@@ -271,7 +299,7 @@ def _token(value: str) -> str:
     return "".join(clean(value).split())
 
 
-def _ascii_domain(domain: str) -> str:
+def ascii_domain(domain: str) -> str:
     """The domain as every server understands it (IDNA 2008); one that is no name stays as it is."""
     if domain.isascii():
         return domain

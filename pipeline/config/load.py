@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from pipeline.config.dkim_files import read_keys
 from pipeline.config.explain import explain, unknown_key
 from pipeline.config.fields import slugify, valid_slug
 from pipeline.config.sections import (
@@ -19,6 +20,7 @@ from pipeline.config.sections import (
     AlertSettings,
     CollectSettings,
     DigestSettings,
+    DkimSettings,
     FeedSettings,
     RelaySettings,
     Section,
@@ -92,6 +94,7 @@ class _SiteFile(BaseSettings):
     site: SiteSettings
     store: StoreSettings = StoreSettings()
     relay: tuple[RelaySettings, ...] = ()
+    dkim: tuple[DkimSettings, ...] = ()
     collect: CollectSettings = CollectSettings()
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
@@ -139,11 +142,12 @@ def load(folder: Path) -> Settings:
     problems: list[Problem] = []
     document = _read_toml(path, "gazet.toml", problems)
     site = _check_site(path, document, problems) if document is not None else None
+    dkim_keys = read_keys(site.dkim, folder, problems) if site is not None and site.dkim else {}
     feeds = _read_feeds(folder, _shared(document, site, problems), problems)
     if site is None or problems:
         raise ConfigError(problems)
     tables = {name: getattr(site, name) for name in _SiteFile.model_fields if name != "defaults"}
-    settings = Settings(folder=folder, **tables, feeds=feeds)
+    settings = Settings(folder=folder, **tables, feeds=feeds, dkim_keys=dkim_keys)
     named = [entry for entry in current_files(settings) if entry[0] in settings.named_files()]
     return settings.model_copy(update={"files": tuple(sorted({*before, *named}))})
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretBytes, SecretStr, StrictBool, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
     Address,
     Clock,
+    DkimSelector,
     Duration,
     HttpUrl,
     Language,
@@ -22,6 +23,7 @@ from pipeline.config.fields import (
     Mailbox,
     Network,
     OptionalAddress,
+    OptionalDomain,
     OptionalHttpUrl,
     OptionalLanguage,
     OptionalSelector,
@@ -114,6 +116,17 @@ class RelaySettings(Section):
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
+
+
+class DkimSettings(Section):
+    """A private key that mails are signed with, and the ``selector`` under which DNS has its public half.
+
+    ``domain``: of which senders; empty: of every one.
+    """
+
+    selector: DkimSelector
+    key_file: Annotated[Plain, Field(min_length=1)]
+    domain: OptionalDomain = ""
 
 
 class CollectSettings(Section):
@@ -339,18 +352,23 @@ class FeedSettings(Section):
 
 
 class Settings(Section):
-    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute; ``files`` as they were when read."""
+    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute; ``files`` as they were when read.
+
+    ``dkim_keys``: what each ``key_file`` holds, so that a mail is signed with the key that was checked.
+    """
 
     folder: Path
     site: SiteSettings
     store: StoreSettings
     relay: tuple[RelaySettings, ...]
+    dkim: tuple[DkimSettings, ...] = ()
     collect: CollectSettings
     web: WebSettings
     alerts: AlertSettings
     subscribe: SubscribeSettings = SubscribeSettings()
     feeds: dict[str, FeedSettings]
     files: Fingerprint = Field(default=(), repr=False)
+    dkim_keys: dict[str, SecretBytes] = Field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def by_url(self) -> dict[str, tuple[FeedSettings, SourceSettings]]:
@@ -362,6 +380,7 @@ class Settings(Section):
         """The files that the settings name: secrets and certificates."""
         named = [self.site.secret_file, self.store.url_file, self.alerts.ping_file]
         named += [name for relay in self.relay for name in (relay.password_file, relay.ca_file)]
+        named += [table.key_file for table in self.dkim]
         return [name for name in named if name]
 
     def path(self, name: str) -> Path:

@@ -1,11 +1,11 @@
 """The journal: what one connection was about to send, and what became of it, in a file that outlives its process.
 
-    B LEASE BOOT │ I 41 │ O 41 ["dot",250,"2.0.0","ok",true] │ I 42 │ …        each line ends with its CRC-32
+    B LEASE BOOT │ C DELIVERIES │ I 41 │ O 41 ["dot",250,"2.0.0","ok",true] │ I 42 │ …    each line ends with its CRC-32
 
-An intent is on file before the content goes out, an outcome at the latest with the next intent. So of a process that was
-killed at most the last intent of each connection has no outcome. Whoever lost power (another boot id) may have lost the end
-of the file: what it says is true, what it does not say proves nothing. Lines hold numbers and a relay's masked words, no
-address.
+A claim is on file before the first of its messages is begun, with each delivery's edition and subscription. An intent is on
+file before the content goes out, an outcome at the latest with the next intent. So of a process that was killed at most the
+last intent of each connection has no outcome. Whoever lost power (another boot id) may have lost the end of the file: what
+it says is true, what it does not say proves nothing. Lines hold numbers and a relay's masked words, no address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +29,14 @@ FOLDER = "var/journal"
 class Account:
     """What a journal says: ``intended`` are deliveries whose content was about to go out, ``outcomes`` what was heard of some.
 
+    ``claimed``: the edition and the subscription of each delivery.
+
     ``whole``: no line is damaged but for the last one, whose write then did not end, so that nothing was sent after it.
     """
 
     lease: str
     boot: str
+    claimed: dict[int, tuple[int, int]] = field(default_factory=dict)
     intended: set[int] = field(default_factory=set)
     outcomes: dict[int, RelayAnswer] = field(default_factory=dict)
     whole: bool = True
@@ -50,6 +53,11 @@ class Journal:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_APPEND, 0o600)
         self._write(self._begin)
+
+    def claim(self, deliveries: Iterable[tuple[int, int, int]]) -> None:
+        """Deliveries with their editions and subscriptions: on file when this returns."""
+        self._pending.append(_line(f"C {json.dumps(list(deliveries))}"))
+        self.flush()
 
     def intend(self, delivery_id: int) -> None:
         """On file with all outcomes so far when this returns."""
@@ -133,8 +141,10 @@ def read(path: Path) -> Account | None:
 
 
 def _learn(found: Account, text: str) -> None:
-    kind, number, *rest = text.split(" ", 2)
-    if kind == "I":
+    kind, number, *rest = text.split(" ", 2) if text[0] != "C" else ("C", text[2:])
+    if kind == "C":
+        found.claimed |= {delivery: (edition, subscription) for delivery, edition, subscription in json.loads(number)}
+    elif kind == "I":
         found.intended.add(int(number))
         found.outcomes.pop(int(number), None)
     else:

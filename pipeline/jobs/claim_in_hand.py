@@ -22,8 +22,9 @@ _WATCH_SECONDS = 0.5
 class ClaimInHand:
     """A ``deliver.ledger.Ledger`` over the deliveries that one connection has claimed.
 
-    ``message`` makes the bytes of one; ``gone(claims)`` says who has left meanwhile and is asked anew every half second, so
-    that a second after somebody has left, a slow relay gets nothing of theirs. ``turn`` waits until the relay's rate lets the
+    ``message`` makes the bytes of one; ``gone(claims)`` says who has left meanwhile and ``rests`` whether a person has paused
+    or cancelled what is sent. Both are asked anew every half second, so that a second after somebody has left, a slow relay
+    gets nothing of theirs. ``turn`` waits until the relay's rate lets the
     next message go, and says False where it is not to go at all. ``heard`` hears each
     outcome and says whether it concerns so much more than its own delivery that this claim ends with it.
     """
@@ -36,6 +37,7 @@ class ClaimInHand:
         *,
         message: Callable[[Claim], OutgoingMessage],
         gone: Callable[[Sequence[Claim]], dict[int, RetryDecision]],
+        rests: Callable[[], bool],
         turn: Callable[[], bool],
         heard: Callable[[Outcome], bool],
         clock: Callable[[], datetime],
@@ -47,6 +49,7 @@ class ClaimInHand:
         self._journal = journal
         self._message = message
         self._gone = gone
+        self._rests = rests
         self._turn = turn
         self._heard = heard
         self._clock = clock
@@ -67,7 +70,7 @@ class ClaimInHand:
 
     def take(self) -> OutgoingMessage | None:
         """As ``Ledger.take``; who has left is passed over."""
-        while self._waiting and not self._ends and self.seconds < _LONGEST_SECONDS and self._turn():
+        while self._waiting and self._goes_on() and self._turn():
             claim = self._waiting.popleft()
             if claim.id in self._left:
                 self._withhold(claim)
@@ -79,9 +82,7 @@ class ClaimInHand:
 
     def wanted(self, message: OutgoingMessage) -> bool:
         """As ``Ledger.wanted``."""
-        if time.monotonic() - self._asked > _WATCH_SECONDS:
-            self._asked = time.monotonic()
-            self._left |= self._gone([*self._waiting, *self._with_session.values()])
+        self._look()
         return self._with_session[message.key].id not in self._left
 
     def intend(self, message: OutgoingMessage) -> None:
@@ -102,6 +103,16 @@ class ClaimInHand:
     def hand_back(self, message: OutgoingMessage) -> None:
         """As ``Ledger.hand_back``."""
         self._waiting.appendleft(self._with_session.pop(message.key))
+
+    def _goes_on(self) -> bool:
+        self._look()
+        return not self._ends and self.seconds < _LONGEST_SECONDS
+
+    def _look(self) -> None:
+        if time.monotonic() - self._asked > _WATCH_SECONDS:
+            self._asked = time.monotonic()
+            self._left |= self._gone([*self._waiting, *self._with_session.values()])
+            self._ends = self._ends or self._rests()
 
     def _withhold(self, claim: Claim) -> None:
         self.outcomes.append(Outcome(claim, self._left[claim.id], None))

@@ -1,6 +1,6 @@
 """Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
 
-Each connection is a thread with one claim at a time, of a few deliveries at first and of up to 500 where they go quickly. It
+Each connection is a thread with one claim at a time, of one delivery at first and of up to 500 where they go quickly. It
 claims only when its session is open and its turn has come; the claim is committed before the first byte of its messages
 leaves, and the outcomes together with the next claim. In between a journal holds what is about to be sent and what was
 answered. So a kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
@@ -20,7 +20,7 @@ from pipeline.compose import message
 from pipeline.deliver.journal import FOLDER, Journal
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
-from pipeline.jobs import outcomes, rehearsed
+from pipeline.jobs import outcomes, rehearsed, signing
 from pipeline.jobs.claim_in_hand import ClaimInHand
 from pipeline.jobs.fold_journals import fold_journals
 from pipeline.jobs.outcomes import Outcome
@@ -42,7 +42,7 @@ from pipeline.store.editions import EditionRecord
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
-_FIRST_CLAIM = 4
+_FIRST_CLAIM = 1
 _MOST, _MOST_SHARED = 500, 64
 _BRISK_SECONDS = 1.0
 """What was sent within that time may be claimed twice as many at once; what took longer, half as many."""
@@ -81,7 +81,7 @@ def deliver_batch(
     with site.store.read() as tx:
         waiting = editions.open_editions(tx, EditionStatus.SENDING)
     batch = _Batch(site, relay, process, clock, stop, progress, rate or RateLimit(relay.rate))
-    batch.run([edition for edition in waiting if edition_id in (None, edition.id)])
+    batch.run(signing.able(site, [edition for edition in waiting if edition_id in (None, edition.id)], clock()))
     return batch.tally
 
 
@@ -117,7 +117,7 @@ class _Batch:
         self._refused: dict[int, tuple[int, ...]] = {}
         self._overruled: set[int] = set()
         self._failed: set[int] = set()
-        self._variants: dict[int, bytes] = {}
+        self._variants: dict[int, signing.Fillable] = {}
         # With a rate, claims of about a second; the other machines of a PostgreSQL store wait for no more than 64 (promise 2).
         shared = relay.rate / relay.connections if relay.rate else float("inf")
         self.most = max(1, int(min(shared, _MOST if site.store.is_sqlite else _MOST_SHARED)))
@@ -187,12 +187,13 @@ class _Batch:
         """Whether connections should claim nothing more."""
         return self.stop.is_set() or self._down.is_set()
 
-    def variant(self, variant_id: int) -> bytes:
-        """The stored bytes of a variant; an edition has few, so all stay at hand."""
+    def variant(self, variant_id: int, edition: EditionRecord) -> signing.Fillable:
+        """The template of a variant; an edition has few, so all stay at hand."""
         with self._lock:
             if variant_id not in self._variants:
                 with self.site.store.read() as tx:
-                    self._variants[variant_id] = editions.variant_data(tx, variant_id)
+                    data = editions.variant_data(tx, variant_id)
+                self._variants[variant_id] = signing.template(self.site.settings, edition.dkim, data)
             return self._variants[variant_id]
 
     def count(self, outcome: Outcome) -> None:
@@ -335,12 +336,14 @@ class _Connection:
 
     def _in_hand(self, edition: EditionRecord, claims: list[Claim]) -> ClaimInHand:
         site = self.batch.site
+        self.journal.claim((one.id, one.edition_id, one.subscription_id) for one in claims)
         return ClaimInHand(
             edition,
             claims,
             self.journal,
-            message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id)),
+            message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id, edition)),
             gone=self._gone,
+            rests=lambda: self._rests(edition),
             turn=self._turn,
             heard=self.batch.heard,
             clock=self.batch.clock,
@@ -357,6 +360,10 @@ class _Connection:
     def _gone(self, claims: Sequence[Claim]) -> dict[int, RetryDecision]:
         with self.batch.site.store.read() as tx:
             return outcomes.gone(self.batch.site, tx, claims)
+
+    def _rests(self, edition: EditionRecord) -> bool:
+        with self.batch.site.store.read() as tx:
+            return deliveries.rests(tx, edition.id, self.batch.relay.name)
 
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
@@ -423,7 +430,7 @@ def _line(answer: RelayAnswer) -> str:
     return " ".join(part for part in (f"{answer.stage}:", str(answer.code or ""), answer.enhanced, answer.text) if part)
 
 
-def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> OutgoingMessage:
+def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.Fillable) -> OutgoingMessage:
     """The exact message of a delivery: a function of (edition, subscription) as frozen at opening (promise 3)."""
     identity = message.message_id(edition.id, claim.subscription_id, edition.message_id_domain)
     personal = Personal(
@@ -435,4 +442,4 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> O
         preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
     )
     key = identity.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))
+    return OutgoingMessage(key, edition.envelope_from, claim.address, variant.fill(personal))

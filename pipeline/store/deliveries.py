@@ -108,7 +108,7 @@ def _claim_statement(status: DeliveryStatus, dialect: str) -> ReturningUpdate[An
     first = first.with_for_update(skip_locked=True)
     until = bindparam("until", type_=UtcDateTime) if dialect == "sqlite" else func.now() + LEASE
     values = {"relay": relay, "lease": bindparam("token"), "lease_until": until, "changed_at": at}
-    # PostgreSQL may run a subselect behind IN for each row anew, each time with another LIMIT's worth locked; an array is made once.
+    # PostgreSQL may run a subselect behind IN anew for each row, each time with other rows locked; an array is made once.
     chosen = DeliveryRow.id.in_(first) if dialect == "sqlite" else DeliveryRow.id == any_(func.array(first.scalar_subquery()))
     taken = update(DeliveryRow).where(chosen, condition)
     columns = [getattr(DeliveryRow, name) for name in Claim.__dataclass_fields__]
@@ -130,6 +130,13 @@ def _nothing_rests(edition_id: Bound[int], relay: Bound[str]) -> tuple[ColumnEle
         ~exists().where(RelayRow.name == relay, RelayRow.paused),
         ~exists().where(SiteRow.paused),
     )
+
+
+def rests(tx: Tx, edition_id: int, relay: str) -> bool:
+    """Whether a person has paused or cancelled what is claimed of this edition through this relay."""
+    given = {"edition": edition_id, "with_relay": relay}
+    ready = select(and_(*_nothing_rests(bindparam("edition"), bindparam("with_relay"))))
+    return not tx.execute(ready, given).scalar_one()
 
 
 def _queued(edition_id: int | Bound[int]) -> ColumnElement[bool]:
