@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from pipeline.config import RelaySettings
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.relay import always
 from pipeline.deliver.smtp import SmtpRelay
+from pipeline.jobs import new_dkim_key
 from pipeline.jobs.deliver_batch import deliver_batch
 from pipeline.jobs.open_edition import open_edition
 from pipeline.jobs.site import Site
@@ -51,6 +53,8 @@ CONNECTIONS = 8
 TURNS = 3
 ITEMS = 10
 SUMMARY = "Een bericht van enige lengte over scholen & opleidingen. " * 3
+PLAIN = "plain"
+KINDS = (PLAIN, "ed25519", "rsa")
 SENDER = "nieuws@nieuws.example.org"
 Row = tuple[str, str, str, str]
 Found = dict[str, Any]
@@ -62,11 +66,11 @@ def measure(count: int = COUNT, million: bool = False) -> tuple[list[Row], str]:
         return [], "Sending was not measured: apt-get install postfix\n"
     folder = Path(tempfile.mkdtemp(prefix="gazet-bench-"))
     try:
-        opened = _child("fill", str(count), str(folder / "site"))
+        opened = {kind: _child("fill", str(count), str(folder / kind), kind) for kind in KINDS}[PLAIN]
         with _sink() as port:
             near = _near(folder, port, count, opened["bytes"])
             far, behind = _far(folder, port)
-        books = _in_a_copy(folder, lambda site: _child("books", str(site)))
+        books = _in_a_copy(folder / PLAIN, lambda site: _child("books", str(site)))
         large = _large(folder) if million else None
     finally:
         shutil.rmtree(folder)
@@ -76,11 +80,12 @@ def measure(count: int = COUNT, million: bool = False) -> tuple[list[Row], str]:
 def _near(folder: Path, port: int, count: int, size: int) -> dict[str, Found]:
     """The best turn of each on loopback."""
     sides: dict[str, Callable[[], Found]] = {
-        "gazet": lambda: _in_a_copy(folder, lambda site: _child("send", str(site), str(port))),
         "source": lambda: _source(port, count, size),
         "kept": lambda: _source(port, count, size, "-d"),
-        "smtplib": lambda: _child("smtplib", str(port), str(count // 5), "1", str(folder / "site/message")),
+        "smtplib": lambda: _child("smtplib", str(port), str(count // 5), "1", str(folder / PLAIN / "message")),
     }
+    for kind in KINDS:
+        sides[kind] = partial(_in_a_copy, folder / kind, lambda site: _child("send", str(site), str(port)))
     best: dict[str, Found] = {}
     for _ in range(TURNS):
         for name, side in sides.items():
@@ -93,28 +98,28 @@ def _near(folder: Path, port: int, count: int, size: int) -> dict[str, Found]:
 def _far(folder: Path, port: int) -> tuple[Found, Found]:
     """Gazet and smtplib with the same number of connections, 20 ms away."""
     few = folder / "few"
-    _child("fill", str(FAR), str(few / "site"))
+    _child("fill", str(FAR), str(few), PLAIN)
     with _proxy(port) as far_port:
         ours = _in_a_copy(few, lambda site: _child("send", str(site), str(far_port)))
-        theirs = _child("smtplib", str(far_port), str(FAR), str(CONNECTIONS), str(few / "site/message"))
+        theirs = _child("smtplib", str(far_port), str(FAR), str(CONNECTIONS), str(few / "message"))
     return ours, theirs
 
 
 def _large(folder: Path) -> Found:
-    opened = _child("fill", str(MILLION), str(folder / "large"))
+    opened = _child("fill", str(MILLION), str(folder / "large"), PLAIN)
     with _sink() as port:
         return _child("send", str(folder / "large"), str(port)) | {"opening": opened["opening"]}
 
 
 def _rows(near: dict[str, Found], far: Found, behind: Found, count: int, size: int) -> list[Row]:
     what = f"messages sent, claim to final state, {count:,} of {size // 1000} KB, {CONNECTIONS} connections"
-    ours = near["gazet"]["rate"]
-    peers = {
-        "source": f"smtp-source -s {CONNECTIONS}, a connection a message",
-        "kept": f"smtp-source -s {CONNECTIONS} -d, connections kept",
-        "smtplib": "smtplib, 1 connection",
-    }
-    rows = [_row(what, ours, peer, near[name]["rate"]) for name, peer in peers.items()]
+    source, kept = f"smtp-source -s {CONNECTIONS}, a connection a message", f"smtp-source -s {CONNECTIONS} -d, connections kept"
+    rows = [
+        _row(f"{name}", near[kind]["rate"], peer, near[side]["rate"])
+        for kind, name in ((PLAIN, what), ("ed25519", "the same, DKIM with Ed25519"), ("rsa", "the same, DKIM with RSA-2048"))
+        for side, peer in (("source", source), ("kept", kept))
+    ]
+    rows.append(_row("the same, unsigned", near[PLAIN]["rate"], "smtplib, 1 connection", near["smtplib"]["rate"]))
     return [*rows, _row("the same over a 20 ms round trip", far["rate"], f"smtplib, {CONNECTIONS} threads", behind["rate"])]
 
 
@@ -123,12 +128,19 @@ def _row(what: str, ours: float, peer: str, theirs: float) -> Row:
 
 
 def _said(near: dict[str, Found], books: Found, opened: Found, large: Found | None) -> str:
-    names = {"gazet": "Gazet", "source": "smtp-source", "kept": "smtp-source -d", "smtplib": "smtplib"}
+    names = {
+        PLAIN: "Gazet",
+        "ed25519": "with Ed25519",
+        "rsa": "with RSA-2048",
+        "source": "smtp-source",
+        "kept": "smtp-source -d",
+        "smtplib": "smtplib",
+    }
     cpu = ", ".join(f"{name} {near[key]['cpu']:.3f}" for key, name in names.items())
     said = (
         f"Sending: CPU seconds of the sender for 1,000 messages: {cpu}. All of Gazet's own work on a message, claim, splice, "
         f"journal and final state, without a relay: {books['wall']:.0f} µs ({books['cpu']:.0f} µs of CPU). At most "
-        f"{near['gazet']['megabytes']} MB for {opened['count']:,} recipients ({near['gazet']['resting']} MB before it)"
+        f"{near[PLAIN]['megabytes']} MB for {opened['count']:,} recipients ({near[PLAIN]['resting']} MB before it)"
     )
     if large:
         said += (
@@ -147,19 +159,24 @@ def _child(what: str, *arguments: str) -> Found:
     return found
 
 
-def _in_a_copy(folder: Path, work: Callable[[Path], Found]) -> Found:
+def _in_a_copy(site: Path, work: Callable[[Path], Found]) -> Found:
     """On a copy of the filled site, since an edition is sent once."""
-    copy = folder / "copy"
-    shutil.copytree(folder / "site", copy)
+    copy = site.with_name("copy")
+    shutil.copytree(site, copy)
     try:
         return work(copy)
     finally:
         shutil.rmtree(copy)
 
 
-def _fill(count: str, folder: str) -> Found:
+def _fill(count: str, folder: str, kind: str) -> Found:
     """A site whose edition for so many people is open; ``message``: what one of them gets."""
     site = _site(Path(folder))
+    if kind != PLAIN:
+        new_dkim_key.make(site.settings, kind, "bench")
+        with (Path(folder) / "gazet.toml").open("a", encoding="utf-8") as file:
+            file.write('[[dkim]]\nselector = "bench"\nkey_file = "var/dkim/bench.pem"\n')
+        site = app.open_site(Path(folder))
     with site.store.write() as tx:
         name_feeds(tx, site)
         source = sources.sources(tx, "po")[0]
