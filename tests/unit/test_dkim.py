@@ -35,6 +35,7 @@ HTML = f'<p>Hallo</p>\n<p>\t {slot("address")} <a href="{slot("unsubscribe_url")
 EACH = pytest.mark.parametrize("kinds", [("rsa",), ("ed25519",), ("ed25519", "rsa")], ids="+".join)
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufdd0\ufdd1"), max_size=90)
 SPACED = st.text(st.sampled_from("a.=é \t\n"), max_size=60)
+RAW = st.text(st.sampled_from("a= \t\n"), max_size=9).map(lambda text: text.replace("\n", "\r\n"))
 FAST = settings(max_examples=60, deadline=None)
 
 
@@ -96,6 +97,16 @@ def test_whatever_is_spliced_the_pieces_are_canonical_as_the_whole_is(
     body_hash = base64.b64encode(hashlib.sha256(whole_body_relaxed(made)).digest()).decode()
     assert tags(made)["bh"] == body_hash
     assert verdicts(made) == [True]
+
+
+@FAST
+@given(st.lists(RAW, min_size=3, max_size=3))
+def test_nothing_in_a_slot_reaches_over_its_borders(texts: list[str]) -> None:
+    """Not even what ``message`` never puts there: white space at line ends, empty lines, none at all."""
+    made = Template(encode(make_digest(format="text"), "x", "", TEXT))
+    values = [*made.values(ANN)[:3], *(text.encode() for text in texts)]
+    whole = made.join(values, Signed(made, signer("ed25519")).signatures(values))
+    assert tags(whole)["bh"] == base64.b64encode(hashlib.sha256(whole_body_relaxed(whole)).digest()).decode()
 
 
 @FAST
