@@ -10,7 +10,7 @@ import pytest
 from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.jobs import notices, sample, signing
-from pipeline.jobs.doctor import own_keys
+from pipeline.jobs.doctor import here, own_keys
 from pipeline.jobs.doctor.lookup import Lookup
 from pipeline.store import editions, runs
 from tests.integration.command import gazet
@@ -197,6 +197,29 @@ def test_settings_never_show_a_key_and_a_backup_holds_its_file(world: Signing) -
     secret = pem("ed25519").splitlines()[1].decode()
     assert secret not in repr(loaded) + loaded.model_dump_json()
     assert "var/ed25519.pem" in loaded.named_files()
+
+
+def test_the_doctor_tells_of_a_key_that_others_can_read(world: Signing) -> None:
+    world.give("ed25519")
+    path = world.folder / "var/ed25519.pem"
+    found = {}
+    for mode in (0o644, 0o600):
+        path.chmod(mode)
+        found[mode] = [one.level for one in here.files(config.load(world.folder)) if str(path) in one.text]
+    assert found == {0o644: ["fail"], 0o600: []}
+
+
+def test_the_doctor_says_that_few_look_at_ed25519_alone() -> None:
+    with DnsServer() as server:
+        for name, text in records().items():
+            server.add(
+                name.decode().rstrip("."), "TXT", " ".join(f'"{text[at : at + 255].decode()}"' for at in range(0, len(text), 255))
+            )
+        levels = [
+            [one.level for one in own_keys.look("DKIM", DOMAIN, [key(kind) for kind in kinds], Lookup(server.address))]
+            for kinds in (("ed25519",), ("ed25519", "rsa"))
+        ]
+    assert levels == [["ok", "note"], ["ok", "ok"]]
 
 
 @pytest.mark.parametrize(

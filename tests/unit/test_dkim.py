@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.compose.dkim import Signed, Signer, sign
+from pipeline.compose.dkim import Signed, Signer, domain_of, sign
 from pipeline.compose.message import Letter, Template, encode, letter, slot, splice
 from pipeline.config.signing_key import parse_key
 from pipeline.models import Personal
 from tests.factories import make_digest
-from tests.signatures import DOMAIN, key, opendkim, pem, value, verdicts
+from tests.signatures import DOMAIN, key, opendkim, pem, records, value, verdicts
 
 ANN = Personal(
     address="ann@example.org",
@@ -110,6 +110,18 @@ def test_nothing_in_a_slot_reaches_over_its_borders(texts: list[str]) -> None:
 
 
 @FAST
+@given(st.lists(RAW, max_size=9).map("".join))
+@example("")
+@example("\r\n\r\n")
+@example(" \t \r\na  \ta \r\n \r\n\r\n")
+def test_any_body_is_made_canonical_as_others_do_it(body: str) -> None:
+    made = sign(
+        b"From: a@example.org\r\nDate: Tue, 28 May 2019 06:00:00 +0000\r\n\r\n" + body.encode() + b"\r\n", signer("ed25519")
+    )
+    assert verdicts(made) == [True]
+
+
+@FAST
 @given(name=WORDS, subject=WORDS, text=WORDS | SPACED, unsubscribe=st.booleans())
 def test_a_letter_is_signed_whatever_it_says(name: str, subject: str, text: str, unsubscribe: bool) -> None:
     ways = ("https://x.nl/u/a", "mailto:a@b.nl") if unsubscribe else ("", "")
@@ -177,6 +189,12 @@ def test_every_attempt_has_the_same_bytes_and_lines_fit_for_the_wire(kinds: tupl
 def test_what_could_not_be_verified_is_not_signed(data: bytes, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Signed(Template(data), signer("ed25519"))
+
+
+def test_a_domain_with_other_letters_is_signed_for_as_dns_knows_it() -> None:
+    sender = "Müller <a@Müller.example>"
+    made = Signed(template(sender=sender), Signer(domain_of(sender), (key("ed25519"),))).fill(ANN)
+    assert verdicts(made, records("xn--mller-kva.example")) == [True]
 
 
 def test_the_record_in_dns_is_of_strings_of_255_characters_at_most() -> None:
