@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.jobs import notices, sample, signing
 from pipeline.jobs.doctor import here, own_keys
 from pipeline.jobs.doctor.lookup import Lookup
+from pipeline.jobs.signing_pool import SigningPool
 from pipeline.store import editions, runs
 from tests.integration.command import gazet
 from tests.servers.dns import DnsServer
@@ -242,3 +244,15 @@ def test_the_doctor_compares_the_key_in_dns_with_the_one_that_signs(values: list
         [found] = own_keys.look("DKIM example.org", DOMAIN, [key("rsa")], Lookup(server.address))
     assert (found.level, says in found.text) == (level, True), found
     assert level != "fail" or found.fix
+
+
+def test_a_pool_signs_as_this_process_does_also_when_its_processes_are_killed() -> None:
+    keys = [key("rsa"), key("ed25519")]
+    digests = [bytes((number,)) * 32 for number in range(20)]
+    wanted = [one.sign(digest) for one in keys for digest in digests]
+    with SigningPool(keys, 2) as pool, ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(pool.sign, [one for one in keys for _ in digests], digests * 2)] == wanted
+        for child in pool._made:
+            child.kill()
+            child.wait()
+        assert [pool.sign(one, digest) for one in keys for digest in digests] == wanted
