@@ -29,7 +29,7 @@ _MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
 _LINE = 73  # and "=2E" for a dot at its start, and "=" for a soft break, make 76
 _SOFT = b"=\r\n"
 _NEEDS_CODE = re.compile(rb"[^\t\x20-\x3c\x3e-\x7e]")
-_LINE_START = re.compile(rb"^(?:\.|From )")
+_LINE_STARTS = (b".", b"From ")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _LONG = 50  # what is longer is folded, which only encoded words bear everywhere
 _LOCAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+")
@@ -234,7 +234,8 @@ def _quoted_line(line: bytes) -> bytes:
         return _guarded(coded)
     lines = []
     while coded:
-        end = _LINE - next((back for back in (1, 2) if coded[_LINE - back : _LINE - back + 1] == b"="), 0)
+        equals = coded.find(b"=", _LINE - 2, _LINE)  # the beginning of a code that would be cut
+        end = equals if equals >= 0 else _LINE
         lines.append(_guarded(coded[:end]))
         coded = coded[end:]
     return _SOFT.join(lines)
@@ -242,7 +243,7 @@ def _quoted_line(line: bytes) -> bytes:
 
 def _guarded(line: bytes) -> bytes:
     """A line that neither dot-stuffing (RFC 5321 §4.5.2) nor an mbox changes on its way."""
-    return b"=%02X" % line[0] + line[1:] if _LINE_START.match(line) else line
+    return b"=%02X" % line[0] + line[1:] if line.startswith(_LINE_STARTS) else line
 
 
 def _mailbox(header: str, name: str, address: str) -> str:

@@ -84,8 +84,6 @@ WHOLE = (
     "_NO_TEASER",
     "_CHARSETS",
     "_SLOT",
-    "_DOMAIN",
-    "_DKIM_SELECTOR",
     "_ATOMS",
     "_LOCAL",
     "_HOST",
