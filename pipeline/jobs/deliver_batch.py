@@ -22,6 +22,7 @@ from pipeline.deliver import retry
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
 from pipeline.jobs import rehearsed
+from pipeline.jobs.return_path import return_path
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -427,4 +428,5 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> O
         preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
     )
     key = identity.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))
+    sender = return_path(site, site.relay_name, edition.envelope_from, edition.id, claim.subscription_id)
+    return OutgoingMessage(key, sender, claim.address, message.splice(data, personal))
