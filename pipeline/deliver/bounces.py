@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.deliver import retry
 from pipeline.deliver.mime_parts import Fields, Part, groups, parse, plain, values
 from pipeline.deliver.relay import mask
-from pipeline.models import Blame, DeliveryStatus, FeedbackKind, RelayAnswer, Stage, Weight
+from pipeline.models import Blame, DeliveryStatus, FeedbackKind, RelayAnswer, RetryDecision, Stage, Weight
 
 _LONGEST_ADDRESS = 320
 _MOST = 20
@@ -171,7 +171,7 @@ def weigh(status: str, text: str) -> Weight:
 _AT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def _decide(answer: RelayAnswer) -> retry.RetryDecision:
+def _decide(answer: RelayAnswer) -> RetryDecision:
     return retry.decide(answer, attempts=0, opened_at=_AT, deadline=timedelta(days=1), now=_AT, jitter=0.0)
 
 

@@ -64,7 +64,7 @@ class Maildir:
     def mails(self) -> Iterator[Incoming]:
         """Oldest name first."""
         try:
-            names = sorted(os.listdir(self._folder / "new"))
+            names = sorted(path.name for path in (self._folder / "new").iterdir())
         except OSError as error:
             raise self._fault(error) from None
         for name in names:
@@ -91,7 +91,7 @@ class Maildir:
             (self._folder / "cur").mkdir(mode=0o700, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 target = f"{mail.name.partition(':')[0]}:2,{'S' if ours else ''}"
-                os.rename(self._folder / "new" / mail.name, self._folder / "cur" / target)
+                (self._folder / "new" / mail.name).rename(self._folder / "cur" / target)
         except OSError as error:
             raise self._fault(error) from None
 

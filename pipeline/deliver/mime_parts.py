@@ -7,6 +7,7 @@ level once, so the time it takes grows with the length alone. It never raises fo
 from __future__ import annotations
 
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Part:
         return next(iter(self.all(name)), "")
 
     def walk(self) -> Iterator[Part]:
-        """This part and those in it, without looking into mails that it holds."""
+        """The part and those in it, without looking into mails that it holds."""
         yield self
         for part in self.parts if self.media_type.startswith("multipart/") else ():
             yield from part.walk()
@@ -66,11 +67,8 @@ def parse(data: bytes) -> Part:
 
 def groups(body: bytes) -> list[Fields]:
     """The groups of fields that a machine-readable part holds, separated by empty lines (RFC 3464 §2.1)."""
-    found: list[Fields] = []
-    for block in body.split(b"\n\n", _GROUPS)[:_GROUPS]:
-        if fields := _fields(block):
-            found.append(fields)
-    return found
+    blocks = body.split(b"\n\n", _GROUPS)[:_GROUPS]
+    return [fields for block in blocks if (fields := _fields(block))]
 
 
 def plain(value: str) -> str:
@@ -146,10 +144,7 @@ def _pieces(body: bytes, boundary: bytes, around: str, depth: int) -> tuple[Part
         at = text.find(delimiter, end)
     else:
         starts.append((len(text), len(text)))
-    return tuple(
-        _part(text[end + 1 : following], depth - 1, default)
-        for (_, end), (following, _) in zip(starts[:_PARTS], starts[1:], strict=False)
-    )
+    return tuple(_part(text[end + 1 : following], depth - 1, default) for (_, end), (following, _) in itertools.pairwise(starts))
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:

@@ -61,9 +61,7 @@ def open_folder(site: Site, now: datetime) -> MailFolder:
     if settings.maildir:
         return Maildir(site.settings.path(settings.maildir))
     if not settings.host:
-        raise UsageError(
-            "No folder for bounces is named.", fix="Name one under [feedback] in gazet.toml: maildir, or host and user."
-        )
+        raise UsageError("No folder for bounces is named.", fix="Name one under [feedback] in gazet.toml: maildir, or host.")
     with site.store.read() as tx:
         position = feedback.position(tx, _place(site))
     return ImapFolder(settings, site.settings.folder, position, now)

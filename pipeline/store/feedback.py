@@ -96,7 +96,7 @@ def known(tx: Tx, key: str) -> bool:
 def note(tx: Tx, one: Feedback) -> None:
     """Keep what was read, once."""
     values = {name: getattr(one, name) for name in ("key", "at", "kind", "weight", "done", "status", "reason")}
-    about = {"subscription_id": None, "edition_id": None}
+    about: dict[str, int | None] = {"subscription_id": None, "edition_id": None}
     if one.about is not None:
         about = {"subscription_id": one.about.subscription_id, "edition_id": one.about.edition_id}
     upsert.ignore(tx, FeedbackRow, [values | about])

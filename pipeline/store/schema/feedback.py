@@ -37,7 +37,7 @@ class FeedbackRow(Base):
 
 
 class FeedbackFolderRow(Base):
-    """How far an IMAP folder has been read: the highest UID that is done with, while its UIDVALIDITY is this (RFC 9051 §2.3.1.1)."""
+    """How far an IMAP folder has been read: the highest UID that is done with, while UIDVALIDITY is this (RFC 3501 §2.3.1.1)."""
 
     __tablename__ = "feedback_folders"
     place: Mapped[str] = mapped_column(String(64), primary_key=True)
