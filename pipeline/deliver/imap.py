@@ -68,9 +68,8 @@ class ImapFolder:
         self.position = (self.position[0], int(mail.name))
 
     def close(self) -> None:
-        """Say goodbye where that still makes sense."""
-        with contextlib.suppress(imaplib.IMAP4.error, OSError):
-            self._imap.logout()
+        """Say goodbye where that still makes sense, and close the connection."""
+        _close(self._imap)
 
     def _connect(self, folder: Path) -> imaplib.IMAP4:
         host, port = self._settings.host, self._settings.effective_port
@@ -81,7 +80,11 @@ class ImapFolder:
         if self._settings.tls == "tls":
             return imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=_TIMEOUT)
         made = imaplib.IMAP4(host, port, timeout=_TIMEOUT)
-        made.starttls(context)  # raises where the server cannot: nothing is ever said in clear text instead
+        try:
+            made.starttls(context)  # raises where the server cannot: nothing is ever said in clear text instead
+        except BaseException:
+            _close(made)
+            raise
         return made
 
     def _log_in(self, folder: Path) -> None:
@@ -126,6 +129,13 @@ class ImapFolder:
             told = _text(error.args) if isinstance(error, imaplib.IMAP4.error) else getattr(error, "strerror", None) or str(error)
             what = f"the bounces at {self._settings.host} could not be read: {mask(told) or type(error).__name__}"
             raise FolderError(f"{what.rstrip('.')}.", fix=_FIX) from None
+
+
+def _close(connection: imaplib.IMAP4) -> None:
+    with contextlib.suppress(imaplib.IMAP4.error, OSError):
+        connection.logout()
+    with contextlib.suppress(OSError):
+        connection.shutdown()  # which logout leaves out where the line is broken
 
 
 def _names(line: Any, uid: int) -> bool:

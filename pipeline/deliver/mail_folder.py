@@ -82,8 +82,14 @@ class Maildir:
             if (self._folder / "new" / name).is_symlink():
                 return None
             raise self._fault(error) from None
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(MAX_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        try:
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read(MAX_BYTES)
+        except OSError as error:
+            raise self._fault(error) from None
 
     def put_away(self, mail: Incoming, *, ours: bool) -> None:
         """From ``new`` to ``cur``; one that is gone already was put away by somebody else."""
