@@ -49,7 +49,11 @@ MODULES = (
     "collect.read_sitemap",
     "collect.read_wordpress",
     "compose.message",
+    "compose.verp",
     "config.terms",
+    "deliver.bounces",
+    "deliver.mime_parts",
+    "deliver.imap",
     "deliver.relay",
     "http.answers",
     "http.robots",
@@ -89,6 +93,7 @@ WHOLE = (
     "_RFC3339",
     "_FEED_NAME",
     "_QUALITY",
+    "_ASKED",
 )
 AT_START = (
     "_AGENT_LINE",
