@@ -137,12 +137,13 @@ def _action(group: Fields) -> str:
 
 
 def _failure(group: Fields) -> Failure:
-    people = [_address(value) for name in ("original-recipient", "final-recipient") for value in values(group, name)]
+    named = [value for name in ("original-recipient", "final-recipient") for value in values(group, name)]
+    people = [address for value in named for address in _addresses(value)][:_MOST]
     said = next(iter(values(group, "diagnostic-code")), "")
     kind, _, words = said.partition(";")
     text = (words if kind.strip().lower() in ("smtp", "x-postfix", "x-unix", "x400") else said).strip()
     status = _status(next(iter(values(group, "status")), ""), text)
-    return Failure(tuple(dict.fromkeys(one for one in people if one)), weigh(status, text), status, mask(f"{status} {text}"))
+    return Failure(tuple(dict.fromkeys(people)), weigh(status, text), status, mask(f"{status} {text}"))
 
 
 def _status(status: str, text: str) -> str:
@@ -221,12 +222,16 @@ def _clues_of(whole: Part, back: list[Part], fields: Fields, senders: list[str])
     )
 
 
+def _addresses(value: str) -> list[str]:
+    """The address in ``rfc822; ann@example.org``, and what it was if it was made fit for ORCPT (xtext, RFC 3461 §4)."""
+    address = _address(value)
+    decoded = _XTEXT.sub(lambda found: chr(int(found[1], 16)), address)
+    return [one for one in dict.fromkeys((address, _address(decoded))) if one]
+
+
 def _address(value: str) -> str:
-    """The address in ``rfc822; ann@example.org`` or ``<ann@example.org>``, as it was before it was made fit for a header."""
+    """The address in ``rfc822; ann@example.org`` or ``<ann@example.org>``, "" where there is none."""
     kind, semicolon, rest = value.partition(";")
-    text = (rest if semicolon else kind).strip()
-    if kind.strip().lower() == "rfc822" and semicolon:
-        text = _XTEXT.sub(lambda found: chr(int(found[1], 16)), text)
-    text = text.strip("<> ")
+    text = (rest if semicolon else kind).strip().strip("<> ")
     fits = "@" in text and len(text) <= _LONGEST_ADDRESS and not any(char.isspace() or not char.isprintable() for char in text)
     return text if fits else ""

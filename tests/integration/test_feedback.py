@@ -416,3 +416,23 @@ def test_who_is_erased_leaves_no_words_behind(returns: Returns) -> None:
     assert gazet("subscribers", "erase", ANN, "--yes", site=returns.world.folder).code == 0
     data = b"".join(path.read_bytes() for path in (returns.world.folder / "var").glob("gazet.db*"))
     assert b"Ann Jansen" not in data
+
+
+def test_the_suppression_list_goes_out_and_comes_back_but_not_into_another_site(returns: Returns, tmp_path: Path) -> None:
+    returns.come(hard(returns.mail_to(ANN)))
+    returns.read()
+    site, file = returns.world.folder, tmp_path / "list.csv"
+    assert gazet("suppressions", "export", file, site=site).code == 0
+    assert ANN not in file.read_text(encoding="utf-8")
+    assert gazet("suppressions", "export", site=site).out == file.read_text(encoding="utf-8")
+    assert gazet("suppressions", "remove", ANN, site=site).code == 0
+    assert gazet("suppressions", "import", file, site=site).out == "suppressed: 1 new, 0 known before\n"
+    assert gazet("suppressions", "import", file, site=site).out == "suppressed: 0 new, 1 known before\n"
+    [reason] = returns.suppressed()
+    assert reason.startswith("bounced: 5.1.1")
+    file.write_text(file.read_text(encoding="utf-8") + "nobody,x\n", encoding="utf-8")
+    assert gazet("suppressions", "import", file, site=site).code == 1
+    file.write_text("hash of 0123456789abcdef,reason,since\n", encoding="utf-8")
+    assert "another site" in gazet("suppressions", "import", file, site=site).err
+    file.write_text("ann@example.org\n", encoding="utf-8")
+    assert "gazet suppressions add" in gazet("suppressions", "import", file, site=site).err

@@ -101,6 +101,12 @@ def test_each_recipient_of_a_report_has_a_group_of_its_own() -> None:
     ]
 
 
+def test_an_address_with_a_plus_stays_what_it_is_also_where_a_server_made_it_fit_for_its_field() -> None:
+    for written in ("ann+2B@example.org", "ann+2B2B@example.org"):
+        verdict = bounces.read(bounced.postfix(MAIL, written, status="5.1.1", said=UNKNOWN_USER))
+        assert "ann+2B@example.org" in verdict.failures[0].recipients
+
+
 @pytest.mark.parametrize(
     ("kind", "becomes"),
     [
