@@ -213,6 +213,28 @@ def test_soft_bounces_count_once_an_edition_and_only_many_over_a_week_end_a_subs
     assert returns.suppressed() == []  # the person may subscribe again
 
 
+def test_one_edition_that_comes_back_again_and_again_counts_once(returns: Returns) -> None:
+    for day in range(12):
+        returns.come(soft(returns.mail_to(ANN)) + b"again\r\n" * day)
+        returns.read(moment(TUESDAY) + timedelta(days=day, hours=1))
+    assert returns.statuses()[ANN] == "active"
+
+
+def test_who_subscribes_again_begins_without_old_bounces(returns: Returns) -> None:
+    for day in range(9):
+        at = moment(TUESDAY) + timedelta(days=day)
+        if day:
+            returns.world.news(f"Bericht {day}", (at - timedelta(hours=12)).isoformat())
+            returns.world.run(at)
+        returns.come(soft(returns.mail_to(ANN)))
+        if day == 6:
+            with returns.world.site.store.write() as tx:
+                [one] = subscribers.records(tx, address=ANN)
+                subscribers.add_consent(tx, one.id, "joined", "a form", at + timedelta(hours=2))
+        returns.read(at + timedelta(hours=1))
+    assert returns.statuses()[ANN] == "active"
+
+
 def test_old_soft_bounces_fade() -> None:
     now = moment(TUESDAY)
     assert job.score([now], now) == 1
@@ -335,6 +357,7 @@ def test_an_imap_folder_is_read_and_only_what_is_ours_is_moved(returns: Returns,
     assert list(imap.flags("Gazet bounces").values()) == [{r"\Seen"}]
     assert returns.statuses()[ANN] == "bounced"
     assert imap.commands[-1] == "LOGOUT"
+    assert returns.read() == job.Heard()
     imap.put("INBOX", soft(returns.mail_to(BOB), BOB))
     heard = returns.read()
     assert (heard.kinds, heard.known) == ({FeedbackKind.BOUNCE: 1}, 0)  # what is read once is not fetched again

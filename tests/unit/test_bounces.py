@@ -69,6 +69,7 @@ def test_the_bounces_of_large_servers_name_their_recipient_their_reason_and_our_
         ("5.4.4", "", Weight.SOFT),
         ("4.1.1", "450 4.1.1 user unknown", Weight.SOFT),
         ("4.4.7", "550 5.1.1 user unknown", Weight.SOFT),
+        ("4.0.0", "550 User unknown", Weight.SOFT),
         ("4.2.2", "", Weight.SOFT),
         ("5.3.4", "552 5.3.4 too big", Weight.POLICY),
         ("5.7.1", "550 5.7.1 User unknown, or spam", Weight.POLICY),
