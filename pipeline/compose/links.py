@@ -95,6 +95,26 @@ class Links:
         made_here = self.fresh_token(purpose, identity, made_at) == token
         return identity if made_here and made_at - _AHEAD <= now < made_at + lasts else None
 
+    def return_token(self, edition_id: int, subscription_id: int) -> str:
+        """Names a delivery in 40 characters that outlive servers that change case: where its bounces come back to."""
+        named = edition_id.to_bytes(8, "big") + subscription_id.to_bytes(8, "big")
+        return base64.b32encode(named + self._return_signature(named)).decode().lower()
+
+    def returned(self, token: str) -> tuple[int, int] | None:
+        """The edition and the subscription that a return token names; None when it was not made here."""
+        try:
+            packed = base64.b32decode(token.upper())
+        except ValueError:
+            return None
+        named, signature = packed[:16], packed[16:]
+        if len(packed) != 25 or not hmac.compare_digest(signature, self._return_signature(named)):
+            return None
+        return int.from_bytes(named[:8], "big"), int.from_bytes(named[8:], "big")
+
+    def _return_signature(self, named: bytes) -> bytes:
+        """72 bits: enough for what can only be tried by sending a mail for each guess."""
+        return hmac.new(self._secret, b"gazet.return\0" + named, hashlib.sha256).digest()[:9]
+
     def settings_hash(self, text: str) -> str:
         """A keyed hash of settings, which may hold a password: who reads the store cannot try guesses against it."""
         return hmac.new(self._secret, b"gazet.settings\0" + text.encode(), hashlib.sha256).hexdigest()

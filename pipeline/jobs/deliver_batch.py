@@ -24,6 +24,7 @@ from pipeline.jobs import outcomes, rehearsed, signing
 from pipeline.jobs.claim_in_hand import ClaimInHand
 from pipeline.jobs.fold_journals import fold_journals
 from pipeline.jobs.outcomes import Outcome
+from pipeline.jobs.return_path import return_path
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -445,4 +446,5 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.
         preferences_url=preferences_url,
     )
     plain = variant.plain and claim.address.isascii() and claim.name.isascii()
-    return OutgoingMessage(message.key_of(identity), edition.envelope_from, claim.address, variant.fill(personal), plain)
+    sender = return_path(site, site.relay_name, edition.envelope_from, edition.id, claim.subscription_id)
+    return OutgoingMessage(message.key_of(identity), sender, claim.address, variant.fill(personal), plain)

@@ -20,6 +20,7 @@ from pipeline.store import (
     deliveries,
     editions,
     feed_items,
+    feedback,
     feeds,
     items,
     relays,
@@ -31,6 +32,7 @@ from pipeline.store import (
 )
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
+from pipeline.store.feedback import Noted
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
 from pipeline.store.signups import Waiting
 from pipeline.store.sources import SourceRecord
@@ -249,6 +251,7 @@ class Explanation:
     remarks: tuple[str, ...]
     reason: str = ""
     since: datetime | None = None
+    feedback: tuple[Noted, ...] = ()
 
 
 def explain(site: Site, address: str, label: str | None) -> Explanation:
@@ -263,8 +266,9 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
         zone = ZoneInfo(site.settings.site.timezone)
         remarks = tuple(_why(one, edition, sent, zone) for one in found if edition is None or one.feed == edition.feed)
         identities = _message_ids(tx, sent)
+        came_back = tuple(feedback.about(tx, [one.id for one in found]))
     why, since = (suppressed.reason, suppressed.created_at) if suppressed else ("", None)
-    return Explanation(address, suppressed is not None, found, tuple(sent), identities, remarks, why, since)
+    return Explanation(address, suppressed is not None, found, tuple(sent), identities, remarks, why, since, came_back)
 
 
 def _message_ids(tx: Tx, sent: list[DeliveryRecord]) -> tuple[str, ...]:

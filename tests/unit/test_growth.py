@@ -50,7 +50,11 @@ MODULES = (
     "collect.read_wordpress",
     "compose.dkim",
     "compose.message",
+    "compose.verp",
     "config.terms",
+    "deliver.bounces",
+    "deliver.mime_parts",
+    "deliver.imap",
     "deliver.relay",
     "http.answers",
     "http.robots",
@@ -91,6 +95,7 @@ WHOLE = (
     "_RFC3339",
     "_FEED_NAME",
     "_QUALITY",
+    "_ASKED",
 )
 AT_START = (
     "_AGENT_LINE",
