@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipeline import app
 from pipeline.deliver import journal
 from pipeline.jobs import report
-from tests.integration.ledger import LABEL, TUESDAY, SiteMaker, Watched, copies, outcome, sites, suppressed
+from tests.integration.ledger import LABEL, TUESDAY, SiteMaker, Watched, address, copies, outcome, sites, suppressed
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer
 from tests.world import World
@@ -51,7 +52,10 @@ def _break_off(world: World) -> None:
 def test_of_a_claim_that_broke_off_only_what_was_on_the_wire_is_in_doubt(server: SmtpServer, place: SiteMaker) -> None:
     world = place(server, *NAMES)
     _break_off(world)
-    assert list(outcome(world).values()).count("sending") == 4, "all of the claim, as far as the database knows"
+    claimed = [name for name, status in outcome(world).items() if status == "sending"]
+    assert len(claimed) == 4, "all of the claim, as far as the database knows"
+    said = Counter(report.explain(world.site, address(name), LABEL).remarks[-1].partition("says: ")[2] for name in claimed)
+    assert said == {"answered 250": 2, "its content was sent or about to be; no answer is noted": 1, "not begun": 1}
     world.run(LATER)
     assert outcome(world) == dict.fromkeys(NAMES, "accepted")
     [found] = report.verify(world.site, LABEL)
