@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pipeline.compose import message
@@ -39,6 +40,9 @@ from pipeline.models import (
 from pipeline.store import Tx, deliveries, editions, runs
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import EditionRecord
+
+if TYPE_CHECKING:
+    from pipeline.jobs.signing_pool import SigningPool
 
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
@@ -122,6 +126,7 @@ class _Batch:
         # With a rate, claims of about a second; the other machines of a PostgreSQL store wait for no more than 64 (promise 2).
         shared = relay.rate / relay.connections if relay.rate else float("inf")
         self.most = max(1, int(min(shared, _MOST if site.store.is_sqlite else _MOST_SHARED)))
+        self._pool: SigningPool | None = None
         self._connections: list[_Connection] = []
         self._errors: list[BaseException] = []
 
@@ -131,6 +136,7 @@ class _Batch:
             return
         self._recover()  # of an earlier batch of this process that ended in an error: its connections are gone
         self._at_work = self.relay.connections
+        self._pool = signing.pool_for(self.site.settings, waiting)
         threads = [
             threading.Thread(target=self._guarded, args=(index, waiting), name=f"{self.relay.name}-{index}", daemon=True)
             for index in range(self.relay.connections)
@@ -138,6 +144,8 @@ class _Batch:
         for thread in threads:
             thread.start()
         self._wait(threads)
+        if self._pool is not None and not any(thread.is_alive() for thread in threads):
+            self._pool.close()
         if self._errors:
             raise self._errors[0]
         self._conclude(waiting)
@@ -194,7 +202,7 @@ class _Batch:
             if variant_id not in self._variants:
                 with self.site.store.read() as tx:
                     data = editions.variant_data(tx, variant_id)
-                self._variants[variant_id] = signing.template(self.site.settings, edition.dkim, data)
+                self._variants[variant_id] = signing.template(self.site.settings, edition.dkim, data, self._pool)
             return self._variants[variant_id]
 
     def count(self, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ An edition whose keys are no longer there is paused: it never goes out unsigned,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,11 @@ from pipeline.store.editions import EditionRecord
 
 if TYPE_CHECKING:
     from pipeline.compose.dkim import Key, Signer
+    from pipeline.jobs.signing_pool import SigningPool
+
+_WORTH_PROCESSES = 1000
+"""Deliveries; RSA takes a quarter of a second for so many."""
+_MOST_PROCESSES = 8
 
 
 class KeyGoneError(GazetError):
@@ -40,13 +46,26 @@ def mark(settings: Settings, sender: str) -> str:
     return found.mark if found else ""
 
 
-def template(settings: Settings, edition_mark: str, data: bytes) -> Fillable:
+def template(settings: Settings, edition_mark: str, data: bytes, pool: SigningPool | None = None) -> Fillable:
     """A stored variant, ready to be filled and signed with the keys of its edition. Raises KeyGoneError without one of them."""
     if not edition_mark:
         return Template(data)
-    from pipeline.compose.dkim import Signed
+    from pipeline.compose.dkim import Key, Signed
 
-    return Signed(Template(data), _frozen(settings, edition_mark))
+    return Signed(Template(data), _frozen(settings, edition_mark), pool.sign if pool else Key.sign)
+
+
+def pool_for(settings: Settings, waiting: Sequence[EditionRecord]) -> SigningPool | None:
+    """Processes that sign with the RSA keys of these editions, where so much is to be signed that they are worth their start."""
+    many = [edition.dkim for edition in waiting if edition.dkim and edition.audience >= _WORTH_PROCESSES]
+    if not many or (processes := min(os.cpu_count() or 1, _MOST_PROCESSES)) < 2:
+        return None
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from pipeline.jobs.signing_pool import SigningPool
+
+    found = {key: None for each in many for key in _frozen(settings, each).keys if isinstance(key.private, RSAPrivateKey)}
+    return SigningPool(list(found), processes) if found else None
 
 
 def signed(settings: Settings, sender: str, data: bytes) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
+from pipeline.compose.dkim import Key
 from pipeline.errors import ConfigError
 from pipeline.jobs import notices, sample, signing
 from pipeline.jobs.doctor import here, own_keys
@@ -256,3 +257,21 @@ def test_a_pool_signs_as_this_process_does_also_when_its_processes_are_killed() 
             child.kill()
             child.wait()
         assert [pool.sign(one, digest) for one in keys for digest in digests] == wanted
+
+
+def test_a_large_edition_is_signed_by_processes_of_their_own(world: Signing, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    sign = SigningPool.sign
+
+    def ask(pool: SigningPool, by: Key, digest: bytes) -> bytes:
+        asked.append(digest)
+        return sign(pool, by, digest)
+
+    monkeypatch.setattr(signing, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(SigningPool, "sign", ask)
+    world.give("rsa")
+    world.run(MORNING)
+    [data] = world.raw()
+    assert len(asked) == 1
+    assert all(verdicts(data))
