@@ -108,6 +108,8 @@ def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
     named["source"] = named["flood"] = [source.url for feed in settings.feeds.values() for source in feed.source]
     for kind, names in named.items():
         runs.forget_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
+    if not settings.feedback.wanted:
+        runs.forget_under(tx, "feedback", set())
 
 
 def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:

@@ -302,6 +302,30 @@ def test_the_pipeline_reads_by_itself_and_a_folder_that_is_away_is_one_problem_u
     assert any(line == "came back: 1 bounce (1 suppressed)" for line in returns.world.said)
 
 
+def test_a_running_gazet_reads_beside_its_ticks(returns: Returns) -> None:
+    returns.come(hard(returns.mail_to(ANN)))
+    stop, came = threading.Event(), threading.Event()
+    engine = returns.world.engine("2026-11-24T08:05", stop=stop)
+    engine.say = lambda line: came.set() if line.startswith("came back: 1 bounce") else None
+    running = threading.Thread(target=engine.forever)
+    running.start()
+    assert came.wait(30)
+    stop.set()
+    running.join(30)
+    assert returns.statuses()[ANN] == "bounced"
+
+
+def test_a_folder_that_left_the_settings_is_no_problem_any_more(returns: Returns) -> None:
+    (returns.folder / "new").rmdir()
+    returns.world.run("2026-11-24T08:05")
+    assert "feedback" in returns.problems()
+    path = returns.world.folder / "gazet.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(MAILDIR, ""), encoding="utf-8")
+    returns.world.reopen()
+    returns.world.run("2026-11-24T08:10")
+    assert returns.problems() == {}
+
+
 def test_the_command_says_what_came_back_and_explain_remembers(returns: Returns) -> None:
     returns.come(hard(returns.mail_to(ANN)), b"Subject: vraag\r\n\r\nHoi")
     said = gazet("feedback", "--now", "2026-11-24T09:00", site=returns.world.folder)
