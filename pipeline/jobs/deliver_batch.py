@@ -453,6 +453,6 @@ def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.
         unsubscribe_mailto=unsubscribe_mailto,
         preferences_url=preferences_url,
     )
-    plain = variant.plain and claim.address.isascii() and claim.name.isascii()
+    plain = variant.plain and (identity + claim.address + claim.name).isascii()
     sender = return_path(site, site.relay_name, edition.envelope_from, edition.id, claim.subscription_id)
     return OutgoingMessage(message.key_of(identity), sender, claim.address, variant.fill(personal), plain)
