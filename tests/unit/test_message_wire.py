@@ -142,6 +142,7 @@ def test_only_what_is_personal_differs_between_two_peoples_messages(
 @settings(max_examples=200, deadline=None)
 @example([b"a\r", b"b"], [b"\nc"], b"")
 @example([b"a\r\n", b"b"], [b".c"], b"")
+@example([b"a\r\n", b"b"], [b".c"], b"x: y")
 @example([b"a\r\n", b".b"], [b""], b"")
 @example([b"a", b".b"], [b"\r\n"], b"")
 @example([b".a"], [], b"x: y\r\n")
