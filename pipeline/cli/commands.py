@@ -13,7 +13,23 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import add, dkim, items, keep, operate, opml, people, reports, restore, serve, sites, stages, suppressions, trying
+from pipeline.cli import (
+    add,
+    dkim,
+    feedback,
+    items,
+    keep,
+    operate,
+    opml,
+    people,
+    reports,
+    restore,
+    serve,
+    sites,
+    stages,
+    suppressions,
+    trying,
+)
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -51,7 +67,7 @@ def root(
         os.environ["GAZET_SITE"] = str(site)
 
 
-for module in (sites, stages, trying, operate, reports, serve, keep, add, restore):
+for module in (sites, stages, trying, operate, reports, serve, keep, add, restore, feedback):
     module.register(app)
 app.add_typer(people.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")

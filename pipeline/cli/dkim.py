@@ -24,11 +24,6 @@ class Algorithm(StrEnum):
     ED25519 = "ed25519"
 
 
-@app.callback()
-def dkim() -> None:
-    """So that ``new`` stays a word of its own while it is the only one."""
-
-
 @app.command()
 def new(
     algorithm: Annotated[Algorithm, typer.Option(help="rsa: for every mailbox; ed25519: a second key beside it.")] = Algorithm.RSA,

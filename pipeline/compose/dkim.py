@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr, parsedate_to_datetime
 
@@ -46,6 +46,12 @@ class Key:
         """Selector and fingerprint: what an edition remembers of it."""
         return f"{self.selector}:{fingerprint(self.private)}"
 
+    def sign(self, digest: bytes) -> bytes:
+        """The signature of a SHA-256 hash: for RSA of PKCS #1 v1.5, for Ed25519 over the hash as a message (RFC 8463 §3)."""
+        if isinstance(self.private, Ed25519PrivateKey):
+            return self.private.sign(digest)
+        return self.private.sign(digest, _PADDING, _PREHASHED)
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -68,11 +74,14 @@ def domain_of(sender: str) -> str:
 class Signed:
     """A template whose messages are signed. ``t=`` is the message's own Date, so every attempt gives the same bytes.
 
-    Raises ValueError for a message that is not one of ours, and for a domain that From does not have (it would not be aligned).
+    ``by`` signs a SHA-256 hash with a key, here or in another process: all that costs much of it. Raises ValueError for a message
+    that is not one of ours, and for a domain that From does not have (it would not be aligned).
     """
 
-    def __init__(self, template: Template, signer: Signer) -> None:
+    def __init__(self, template: Template, signer: Signer, by: Callable[[Key, bytes], bytes] = Key.sign) -> None:
         self.template = template
+        self.plain = template.plain
+        self._by = by
         head, _, _ = _with_marks(template).partition(_GAP)
         self._in_head = head.count(b"\0") // 2
         fields = _fields(head)
@@ -93,7 +102,7 @@ class Signed:
         """The header fields for a message with these values in its slots."""
         body_hash = b64encode(self._body.digest(values[self._in_head :]))
         head = hashlib.sha256(self._head.join([_relaxed_value(value) for value in values[: self._in_head]]))
-        return b"".join([one.over(head.copy(), body_hash) for one in self._signatures])
+        return b"".join([one.over(head.copy(), body_hash, self._by) for one in self._signatures])
 
 
 def sign(data: bytes, signer: Signer) -> bytes:
@@ -106,7 +115,7 @@ class _Signature:
     """One key's header field, all but its two hashes."""
 
     def __init__(self, key: Key, domain: str, made_at: int, names: Sequence[str]) -> None:
-        self._private = key.private
+        self._key = key
         lines = (
             f"DKIM-Signature: v=1; a={algorithm_of(key.private)}-sha256; c=relaxed/relaxed;",
             f" d={domain};",
@@ -117,13 +126,10 @@ class _Signature:
         self._start = "\r\n".join(lines).encode("ascii")
         self._canonical = b"dkim-signature:" + _relaxed_value(self._start.partition(b":")[2])
 
-    def over(self, head: hashlib._Hash, body_hash: bytes) -> bytes:
+    def over(self, head: hashlib._Hash, body_hash: bytes, by: Callable[[Key, bytes], bytes]) -> bytes:
         """The field over a hash of the other fields, which is used up; its own ``b=`` counts as empty (RFC 6376 §3.7)."""
         head.update(b"".join((self._canonical, body_hash, b"; b=")))
-        if isinstance(self._private, Ed25519PrivateKey):
-            found = b64encode(self._private.sign(head.digest()))
-        else:
-            found = b64encode(self._private.sign(head.digest(), _PADDING, _PREHASHED))
+        found = b64encode(by(self._key, head.digest()))
         folded = b"\r\n ".join([found[start : start + _LINE] for start in range(0, len(found), _LINE)])
         return b"".join((self._start, body_hash, b";\r\n b=", folded, b"\r\n"))
 

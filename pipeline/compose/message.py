@@ -21,21 +21,21 @@ from urllib.parse import quote
 
 import idna
 
-from pipeline.models import DigestDocument, EvenBytes, Personal
+from pipeline.models import DigestDocument, Personal
 from pipeline.shown import clean, one_line
 
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 _MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
 _LINE = 73  # and "=2E" for a dot at its start, and "=" for a soft break, make 76
 _SOFT = b"=\r\n"
-_CRLF = b"\r\n"
 _NEEDS_CODE = re.compile(rb"[^\t\x20-\x3c\x3e-\x7e]")
-_LINE_START = re.compile(rb"^(?:\.|From )")
+_LINE_STARTS = (b".", b"From ")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _LONG = 50  # what is longer is folded, which only encoded words bear everywhere
 _LOCAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+")
 _NOT_DOMAIN = re.compile(r"[<>(),;\\\"@]")
 _URI_SAFE = "%!#$&'()*+/:;=?@[]~"  # not <, > and the comma, which RFC 2369 §2 gives a meaning
+_PLAIN_URI = re.compile(r"[A-Za-z0-9%!#$&'()*+/:;=?@[\]~._-]*+")  # what quote() leaves as it is
 _NAMES = ("address", "unsubscribe_url", "preferences_url")
 
 
@@ -121,9 +121,12 @@ def encode(document: DigestDocument, subject: str, html: str, text: str) -> byte
 
 
 class Template:
-    """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``."""
+    """A message with slots, taken apart once: ``constants[0] names[0] constants[1] … constants[-1]``.
 
-    __slots__ = ("_distinct", "_even", "_pieces", "constants", "names")
+    ``plain``: filled with ASCII it is ASCII, its line ends are CRLF alone, and no line begins with a dot.
+    """
+
+    __slots__ = ("_distinct", "_pieces", "constants", "names", "plain")
 
     def __init__(self, data: bytes) -> None:
         self._pieces: list[bytes] = []
@@ -135,7 +138,7 @@ class Template:
         self.constants = tuple(self._pieces[::2])
         self.names = tuple(name.decode("ascii") for name in self._pieces[1::2])
         self._distinct = tuple(dict.fromkeys(self.names))
-        self._even = EvenBytes.holds(_CRLF.join(self.constants))
+        self.plain = _is_plain(b"".join(self.constants))
 
     def fill(self, personal: Personal) -> bytes:
         """The exact message for one delivery: every slot filled, its value escaped for the place where it stands."""
@@ -151,9 +154,12 @@ class Template:
         """The message with these values in its slots, and further header fields before it."""
         pieces = self._pieces.copy()
         pieces[1::2] = values
-        whole = b"".join((before, *pieces))
-        # As the first of its line none of them may begin with a dot, so it may in no place.
-        return EvenBytes(whole) if self._even and EvenBytes.holds(_CRLF.join((before, *values))) else whole
+        return b"".join((before, *pieces))
+
+
+def _is_plain(data: bytes) -> bool:
+    crlf = data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n")
+    return crlf and data.isascii() and b"\r\n." not in data and not data.startswith(b".")
 
 
 def splice(data: bytes, personal: Personal) -> bytes:
@@ -228,7 +234,8 @@ def _quoted_line(line: bytes) -> bytes:
         return _guarded(coded)
     lines = []
     while coded:
-        end = _LINE - next((back for back in (1, 2) if coded[_LINE - back : _LINE - back + 1] == b"="), 0)
+        equals = coded.find(b"=", _LINE - 2, _LINE)  # the beginning of a code that would be cut
+        end = equals if equals >= 0 else _LINE
         lines.append(_guarded(coded[:end]))
         coded = coded[end:]
     return _SOFT.join(lines)
@@ -236,7 +243,7 @@ def _quoted_line(line: bytes) -> bytes:
 
 def _guarded(line: bytes) -> bytes:
     """A line that neither dot-stuffing (RFC 5321 §4.5.2) nor an mbox changes on its way."""
-    return b"=%02X" % line[0] + line[1:] if _LINE_START.match(line) else line
+    return b"=%02X" % line[0] + line[1:] if line.startswith(_LINE_STARTS) else line
 
 
 def _mailbox(header: str, name: str, address: str) -> str:
@@ -295,6 +302,8 @@ def _where_to_leave(unsubscribe: tuple[str, str]) -> str:
 
 
 def _uri(value: str) -> str:
+    if _PLAIN_URI.fullmatch(value):  # nearly always
+        return value
     return quote(_token(value), safe=_URI_SAFE)
 
 

@@ -272,6 +272,12 @@ def _each_once(value: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
     return value
 
 
+def _mail_folder(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("holds other letters than plain ASCII: name the folder as IMAP does (RFC 3501 §5.1.3)")
+    return value
+
+
 def _optional(check: Any) -> Any:
     return lambda value: check(value) if value else ""
 
@@ -297,6 +303,8 @@ Topic = Annotated[str, AfterValidator(_plain), Field(max_length=80), AfterValida
 Parts = Annotated[bool | tuple[Topic, ...], BeforeValidator(_all_or_some), AfterValidator(_each_once)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
+MailFolder = Annotated[str, AfterValidator(_mail_folder), Field(min_length=1, max_length=200)]
+OptionalMailFolder = Annotated[str, AfterValidator(_mail_folder), Field(max_length=200)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]
 OptionalTitle = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
 Address = Annotated[str, AfterValidator(_plain), AfterValidator(valid_address)]

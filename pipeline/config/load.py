@@ -21,6 +21,7 @@ from pipeline.config.sections import (
     CollectSettings,
     DigestSettings,
     DkimSettings,
+    FeedbackSettings,
     FeedSettings,
     RelaySettings,
     Section,
@@ -99,6 +100,7 @@ class _SiteFile(BaseSettings):
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
     subscribe: SubscribeSettings = SubscribeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     defaults: _Defaults = _Defaults()
 
     @model_validator(mode="before")
@@ -207,6 +209,7 @@ def _check_site(path: Path, document: dict[str, Any], problems: list[Problem]) -
         problems.append(Problem(f"environment: {_variable_in(str(error))}", "is not JSON", "a list or a table is written as JSON"))
         return None
     _check_relays(site.relay, path.parent, problems)
+    _check_feedback(site.feedback, path.parent, problems)
     return _with_file_twins(site, path.parent, problems)
 
 
@@ -288,6 +291,15 @@ def _check_relays(relays: tuple[RelaySettings, ...], folder: Path, problems: lis
             name = getattr(relay, key)
             if name and not _is_file(folder / name):
                 problems.append(Problem(f"{where}.{key}", f"{name} does not exist", "paths are relative to the site folder"))
+
+
+def _check_feedback(feedback: FeedbackSettings, folder: Path, problems: list[Problem]) -> None:
+    for key in ("password_file", "ca_file"):
+        name = getattr(feedback, key)
+        if name and not _is_file(folder / name):
+            problems.append(
+                Problem(f"gazet.toml: feedback.{key}", f"{name} does not exist", "paths are relative to the site folder")
+            )
 
 
 def _is_file(path: Path) -> bool:

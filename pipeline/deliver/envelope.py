@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from email_validator import EmailNotValidError, validate_email
 
-from pipeline.models import EvenBytes, OutgoingMessage, RelayAnswer, Stage
+from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 
@@ -23,7 +23,7 @@ def commands_for(message: OutgoingMessage, extensions: Mapping[str, str]) -> tup
         return RelayAnswer(Stage.MAIL, 553, "5.1.7", "the sender's address cannot be written in SMTP")
     if recipient is None:
         return RelayAnswer(Stage.RCPT, 553, "5.1.3", "this address cannot be written in SMTP")
-    parameters = _parameters(message.data, (sender + recipient).isascii(), extensions)
+    parameters = _parameters(message, (sender + recipient).isascii(), extensions)
     if isinstance(parameters, RelayAnswer):
         return parameters
     return (
@@ -33,9 +33,10 @@ def commands_for(message: OutgoingMessage, extensions: Mapping[str, str]) -> tup
     )
 
 
-def _parameters(data: bytes, ascii_addresses: bool, extensions: Mapping[str, str]) -> str | RelayAnswer:
+def _parameters(message: OutgoingMessage, ascii_addresses: bool, extensions: Mapping[str, str]) -> str | RelayAnswer:
     """The parameters of MAIL: SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531), each only where offered."""
-    eight_bit = not data.isascii()
+    data = message.data
+    eight_bit = not message.plain and not data.isascii()
     international = not ascii_addresses or (eight_bit and not data.partition(b"\r\n\r\n")[0].isascii())
     if international and "smtputf8" not in extensions:
         return RelayAnswer(Stage.MAIL, 553, "5.6.7", "this relay does not accept internationalised addresses (SMTPUTF8)")
@@ -44,7 +45,7 @@ def _parameters(data: bytes, ascii_addresses: bool, extensions: Mapping[str, str
     limit = extensions.get("size", "")
     if limit.isdecimal() and 0 < int(limit[:20]) < len(data):
         return RelayAnswer(Stage.MAIL, 552, "5.3.4", f"the message has {len(data)} bytes, this relay accepts {int(limit[:20])}")
-    if not isinstance(data, EvenBytes) and not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+    if not message.plain and not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
         # A line feed of its own can end a message early at some servers, and begin one of somebody else's (CVE-2023-51764).
         return RelayAnswer(Stage.DATA, 550, "5.6.0", "the message has line ends other than CRLF, so it was not sent")
     return (
@@ -67,11 +68,10 @@ def _wire_address(address: str) -> str | None:
     return f"{checked.local_part}@{checked.ascii_domain}"
 
 
-def stuffed(data: bytes) -> bytes:
+def stuffed(message: OutgoingMessage) -> bytes:
     """The content with CRLF at its end and a second dot where a line begins with one (RFC 5321, 4.5.2)."""
-    if isinstance(data, EvenBytes) and data.endswith(b"\r\n"):
-        return data
-    stuffed = data.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
+    data = message.data
+    if not message.plain:
+        data = data.replace(b"\r\n.", b"\r\n..")
+        data = b"." + data if data.startswith(b".") else data
+    return data if data.endswith(b"\r\n") else data + b"\r\n"

@@ -20,6 +20,9 @@ from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 _CHUNK = 65_536
 _DOT = b".\r\n"
 _DOT_PATIENCE = 2
+_AS_USUAL = {Stage.MAIL: 250, Stage.RCPT: 250, Stage.DATA: 354}
+_GOES_ON = {stage: RelayAnswer(stage, code, "", "") for stage, code in _AS_USUAL.items()}
+"""What relays say to nearly all of these; nobody wants to know in which words."""
 _WITHHELD = RelayAnswer(Stage.DATA, None, "", "withheld")
 
 
@@ -81,7 +84,7 @@ class Pipe:
 
     def _content(self, ledger: Ledger, message: OutgoingMessage, group: bytes) -> bool:
         """Content and dot of one message, and the next one's commands; whether the line goes on."""
-        content = stuffed(message.data) + _DOT
+        content = stuffed(message) + _DOT
         last = max(len(content) - 1, 0) // _CHUNK * _CHUNK
         for start in range(0, last + 1, _CHUNK):
             if not ledger.wanted(message):
@@ -135,7 +138,10 @@ class Pipe:
 
     def _hear(self, stage: Stage, *, handed_over: bool = False) -> RelayAnswer:
         try:
-            return answer_of(stage, *self._line.getreply(_DOT_PATIENCE if stage is Stage.DOT else 1), handed_over=handed_over)
+            code, text = self._line.getreply(_DOT_PATIENCE if stage is Stage.DOT else 1)
+            if code == _AS_USUAL.get(stage):
+                return _GOES_ON[stage]
+            return answer_of(stage, code, text, handed_over=handed_over)
         except OSError as error:
             return silence(stage, error, handed_over=handed_over)
 

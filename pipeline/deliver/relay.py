@@ -75,9 +75,8 @@ def mask(text: str) -> str:
 
     Of a mail address only the first letter and the domain are kept (``a…@example.org``): promise 7.
     """
-    if not text.isprintable():  # nearly never, and there are four replies to each message
-        text = "".join(char if char.isprintable() else " " for char in text)
-    masked = " ".join(text.split()).replace("%40", "@")
-    if "@" in masked:
-        masked = _ADDRESS.sub(lambda address: address[0].lstrip('"')[:1] + "…@", masked)
+    if len(text) <= MAX_TEXT and "@" not in text and "%" not in text and text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    masked = _ADDRESS.sub(lambda address: address[0].lstrip('"')[:1] + "…@", line.replace("%40", "@"))
     return masked if len(masked) <= MAX_TEXT else masked[: MAX_TEXT - 1] + "…"

@@ -53,7 +53,7 @@ class SmtpSession:
             if not is_positive(answer):
                 self._reset()
                 return answer
-        return self._content(message.data, wanted)
+        return self._content(message, wanted)
 
     def deliver(self, ledger: Ledger) -> None:
         """Send what the ledger gives, one round trip a message where the relay pipelines (RFC 2920) and no rate is set."""
@@ -75,12 +75,12 @@ class SmtpSession:
                 self._line.docmd("QUIT")
         self._line.close()
 
-    def _content(self, data: bytes, wanted: Callable[[], bool]) -> RelayAnswer:
+    def _content(self, message: OutgoingMessage, wanted: Callable[[], bool]) -> RelayAnswer:
         """The message and its dot, in writes of their own: until the last one, the relay surely has no whole message.
 
         A slow relay may take its time between DATA and 354, or over the content: ``wanted`` is asked before each write.
         """
-        content = stuffed(data)
+        content = stuffed(message)
         try:
             for start in range(0, len(content), _CHUNK):
                 if not self._may_go_on(wanted):

@@ -24,6 +24,7 @@ from pipeline.jobs import outcomes, rehearsed, signing
 from pipeline.jobs.claim_in_hand import ClaimInHand
 from pipeline.jobs.fold_journals import fold_journals
 from pipeline.jobs.outcomes import Outcome
+from pipeline.jobs.return_path import return_path
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -433,13 +434,17 @@ def _line(answer: RelayAnswer) -> str:
 def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.Fillable) -> OutgoingMessage:
     """The exact message of a delivery: a function of (edition, subscription) as frozen at opening (promise 3)."""
     identity = message.message_id(edition.id, claim.subscription_id, edition.message_id_domain)
+    unsubscribe_url, unsubscribe_mailto, preferences_url = site.links.of_subscription(
+        edition.base_url, edition.unsubscribe_mail, claim.subscription_id
+    )
     personal = Personal(
         address=claim.address,
         name=claim.name,
         message_id=identity,
-        unsubscribe_url=site.links.unsubscribe_url(edition.base_url, claim.subscription_id),
-        unsubscribe_mailto=site.links.unsubscribe_mailto(edition.unsubscribe_mail, claim.subscription_id),
-        preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
+        unsubscribe_url=unsubscribe_url,
+        unsubscribe_mailto=unsubscribe_mailto,
+        preferences_url=preferences_url,
     )
-    key = identity.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, edition.envelope_from, claim.address, variant.fill(personal))
+    plain = variant.plain and claim.address.isascii() and claim.name.isascii()
+    sender = return_path(site, site.relay_name, edition.envelope_from, edition.id, claim.subscription_id)
+    return OutgoingMessage(message.key_of(identity), sender, claim.address, variant.fill(personal), plain)

@@ -26,7 +26,9 @@ class KeyGoneError(GazetError):
 
 
 class Fillable(Protocol):
-    """A message for many, taken apart once."""
+    """A message for many, taken apart once; ``plain`` as of ``compose.message.Template``."""
+
+    plain: bool
 
     def fill(self, personal: Personal) -> bytes:
         """The exact message for one delivery."""

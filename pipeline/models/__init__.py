@@ -28,7 +28,7 @@ from pipeline.models.read import (
     Way,
     Whereabouts,
 )
-from pipeline.models.sent import Blame, EvenBytes, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
+from pipeline.models.sent import Blame, OutgoingMessage, Personal, RelayAnswer, RenderedVariant, RetryDecision, Stage
 from pipeline.models.shown import Choice, Credit, DigestDocument, FeedDocument, FeedItem, Item, Part, Picture, Rhythm, Selection
 from pipeline.models.words import (
     OPEN_DELIVERIES,
@@ -36,6 +36,8 @@ from pipeline.models.words import (
     Confidence,
     DeliveryStatus,
     EditionStatus,
+    FeedbackDone,
+    FeedbackKind,
     ImageState,
     ItemStatus,
     PartKind,
@@ -44,6 +46,7 @@ from pipeline.models.words import (
     SourceKind,
     SourceState,
     SubscriptionStatus,
+    Weight,
 )
 
 __all__ = [
@@ -60,9 +63,10 @@ __all__ = [
     "DeliveryStatus",
     "DigestDocument",
     "EditionStatus",
-    "EvenBytes",
     "FeedDocument",
     "FeedItem",
+    "FeedbackDone",
+    "FeedbackKind",
     "Image",
     "ImageCopy",
     "ImageState",
@@ -99,5 +103,6 @@ __all__ = [
     "Survey",
     "Theirs",
     "Way",
+    "Weight",
     "Whereabouts",
 ]

@@ -35,30 +35,19 @@ class Personal:
     preferences_url: str = ""
 
 
-class EvenBytes(bytes):
-    """Bytes that are known to end lines with CRLF only and to begin none with a dot, so that SMTP needs to change nothing.
-
-    What was found out once about a variant need not be looked for in each of its messages.
-    """
-
-    @staticmethod
-    def holds(data: bytes) -> bool:
-        """Whether that is true of these bytes; then it is of any of them put behind one another, too."""
-        lines = data.count(b"\r\n")
-        return data.count(b"\n") == data.count(b"\r") == lines and not data.startswith(b".") and b"\r\n." not in data
-
-
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message for one recipient. ``data`` has CRLF lines and no dot-stuffing.
 
-    ``key`` is stable across retries of the same mail (the left part of its Message-ID).
+    ``key`` is stable across retries of the same mail (the left part of its Message-ID). ``plain``: whoever made it knows that
+    it is ASCII, that its line ends are CRLF alone and that no line begins with a dot, so that nobody need look again.
     """
 
     key: str
     envelope_from: str
     recipient: str
     data: bytes
+    plain: bool = False
 
 
 class Stage(StrEnum):

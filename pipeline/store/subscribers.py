@@ -217,13 +217,13 @@ def settle(tx: Tx, subscription_id: int, seq: int, to_seq: int) -> bool:
     return bool(tx.execute(update(SubscriptionRow).where(mine).values(settled_seq=to_seq)).rowcount)
 
 
-def bounce(tx: Tx, address: str, now: datetime) -> None:
-    """The mailbox does not exist: all subscriptions of the address end."""
+def bounce(tx: Tx, address: str, now: datetime, status: SubscriptionStatus = SubscriptionStatus.BOUNCED) -> None:
+    """The mailbox does not exist, or its person complained (``status``): all subscriptions of the address end."""
     who = select(SubscriberRow.id).where(SubscriberRow.folded == fold(address)).scalar_subquery()
     active = SubscriptionRow.status.not_in(OPTED_OUT)
     query = update(SubscriptionRow).where(SubscriptionRow.subscriber_id == who, active)
-    ended = query.values(status=SubscriptionStatus.BOUNCED, snoozed_until=None, changed_at=now).returning(SubscriptionRow.id)
-    _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), SubscriptionStatus.BOUNCED)
+    ended = query.values(status=status, snoozed_until=None, changed_at=now).returning(SubscriptionRow.id)
+    _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), status)
 
 
 def records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.jobs import notices, sample, signing
-from pipeline.jobs.doctor import own_keys
+from pipeline.jobs.doctor import here, own_keys
 from pipeline.jobs.doctor.lookup import Lookup
+from pipeline.jobs.signing_pool import SigningPool
 from pipeline.store import editions, runs
 from tests.integration.command import gazet
 from tests.servers.dns import DnsServer
@@ -199,6 +201,29 @@ def test_settings_never_show_a_key_and_a_backup_holds_its_file(world: Signing) -
     assert "var/ed25519.pem" in loaded.named_files()
 
 
+def test_the_doctor_tells_of_a_key_that_others_can_read(world: Signing) -> None:
+    world.give("ed25519")
+    path = world.folder / "var/ed25519.pem"
+    found = {}
+    for mode in (0o644, 0o600):
+        path.chmod(mode)
+        found[mode] = [one.level for one in here.files(config.load(world.folder)) if str(path) in one.text]
+    assert found == {0o644: ["fail"], 0o600: []}
+
+
+def test_the_doctor_says_that_few_look_at_ed25519_alone() -> None:
+    with DnsServer() as server:
+        for name, text in records().items():
+            server.add(
+                name.decode().rstrip("."), "TXT", " ".join(f'"{text[at : at + 255].decode()}"' for at in range(0, len(text), 255))
+            )
+        levels = [
+            [one.level for one in own_keys.look("DKIM", DOMAIN, [key(kind) for kind in kinds], Lookup(server.address))]
+            for kinds in (("ed25519",), ("ed25519", "rsa"))
+        ]
+    assert levels == [["ok", "note"], ["ok", "ok"]]
+
+
 @pytest.mark.parametrize(
     ("values", "level", "says"),
     [
@@ -219,3 +244,15 @@ def test_the_doctor_compares_the_key_in_dns_with_the_one_that_signs(values: list
         [found] = own_keys.look("DKIM example.org", DOMAIN, [key("rsa")], Lookup(server.address))
     assert (found.level, says in found.text) == (level, True), found
     assert level != "fail" or found.fix
+
+
+def test_a_pool_signs_as_this_process_does_also_when_its_processes_are_killed() -> None:
+    keys = [key("rsa"), key("ed25519")]
+    digests = [bytes((number,)) * 32 for number in range(20)]
+    wanted = [one.sign(digest) for one in keys for digest in digests]
+    with SigningPool(keys, 2) as pool, ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(pool.sign, [one for one in keys for _ in digests], digests * 2)] == wanted
+        for child in pool._made:
+            child.kill()
+            child.wait()
+        assert [pool.sign(one, digest) for one in keys for digest in digests] == wanted

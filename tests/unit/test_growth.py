@@ -50,7 +50,11 @@ MODULES = (
     "collect.read_wordpress",
     "compose.dkim",
     "compose.message",
+    "compose.verp",
     "config.terms",
+    "deliver.bounces",
+    "deliver.mime_parts",
+    "deliver.imap",
     "deliver.relay",
     "http.answers",
     "http.robots",
@@ -84,8 +88,6 @@ WHOLE = (
     "_NO_TEASER",
     "_CHARSETS",
     "_SLOT",
-    "_DOMAIN",
-    "_DKIM_SELECTOR",
     "_ATOMS",
     "_LOCAL",
     "_HOST",
@@ -93,6 +95,7 @@ WHOLE = (
     "_RFC3339",
     "_FEED_NAME",
     "_QUALITY",
+    "_ASKED",
 )
 AT_START = (
     "_AGENT_LINE",

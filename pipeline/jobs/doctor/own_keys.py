@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 def look(name: str, domain: str, keys: Sequence[Key], lookup: Lookup) -> list[Check]:
     """A line for each key that signs for that domain."""
+    from pipeline.config.signing_key import algorithm_of
+
     try:
-        return [_published(name, domain, key, lookup) for key in keys]
+        found = [_published(name, domain, key, lookup) for key in keys]
+        if all(algorithm_of(key.private) != "rsa" for key in keys):
+            found.append(
+                note(name, "only Ed25519 signs, which few mailboxes look at", '"gazet dkim new" makes an RSA key beside it.')
+            )
+        return found
     except UnansweredError:
         return [note(name, "could not be looked up", "Is there a network? Another name server: --dns 9.9.9.9")]
 
