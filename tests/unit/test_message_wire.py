@@ -11,11 +11,13 @@ import re
 from dataclasses import replace
 from email.message import EmailMessage
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.compose.message import encode, slot, splice
-from pipeline.models import Personal
+from pipeline.compose.message import Template, encode, slot, splice
+from pipeline.deliver.envelope import stuffed
+from pipeline.models import OutgoingMessage, Personal
 from pipeline.shown import one_line
 from tests.factories import make_digest
 from tests.unit.test_message import assert_fit_for_the_wire, decoded_name, escape_as_html
@@ -133,6 +135,26 @@ def test_only_what_is_personal_differs_between_two_peoples_messages(
         assert there in second
     assert second.count(b"\r\n--=_") == first.count(b"\r\n--=_")
     assert list(read(second).keys()) == HEADERS
+
+
+@settings(max_examples=100, deadline=None)
+@example("", ".a@x.example", "<m@x.example>", ".", ".", ".")
+@given(ANY, OURS, OURS, OURS, OURS, CONTENT)
+def test_a_template_called_plain_needs_no_change_on_its_way_whoever_it_goes_to(
+    name: str, address: str, mid: str, url: str, mailto: str, content: str
+) -> None:
+    """What was found out once about a variant holds for each of its messages: they are neither searched nor stuffed."""
+    template = Template(encode(make_digest(), "Nieuws", content + slot("address"), content + slot("unsubscribe_url")))
+    assert template.plain
+    data = template.fill(Personal(address, name, mid, url, mailto))
+    assert data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n")
+    assert stuffed(OutgoingMessage("k", "a@x.example", address, data)) == data
+    assert data.isascii() or not (address + mid).isascii()
+
+
+@pytest.mark.parametrize("uneven", [b".", b"a\r\n.b", b"a\rb", b"a\n", b"\n\0to\0", "é".encode()])
+def test_a_template_that_would_have_to_change_is_not_called_plain(uneven: bytes) -> None:
+    assert not Template(uneven).plain
 
 
 def common_parts(encoded: bytes) -> list[bytes]:
