@@ -41,7 +41,8 @@ JITTER = 0.2
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=4)
 _WHEN = re.compile(
     r"\b(?:retry|try again|again|come back|wait|after|in)\b[^0-9]{0,20}"
-    r"(?:(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2}):(?P<s>[0-9]{2})\b|(?P<n>[0-9]{1,5}) ?(?P<unit>s|m|h|seconds?|secs?|minutes?|mins?|hours?)\b)",
+    r"(?:(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2}):(?P<s>[0-9]{2})\b"
+    r"|(?P<n>[0-9]{1,5}) ?(?P<unit>s|m|h|seconds?|secs?|minutes?|mins?|hours?)\b)",
     re.IGNORECASE,
 )
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
@@ -104,7 +105,7 @@ def defer(
     jitter: float,
     hint: timedelta | None = None,
 ) -> RetryDecision:
-    """Try again after a while, or after ``hint`` and never before it; at the latest at the deadline, expired when that has passed."""
+    """Try again after a while, or after ``hint``, never before it; at the latest at the deadline, expired when that has passed."""
     if expired(opened_at, deadline, now):
         return RetryDecision(DeliveryStatus.EXPIRED, blame, f"not accepted by the deadline; {reason}")
     usual = BACK_OFF[min(attempts, len(BACK_OFF) - 1)] * (1 + JITTER * (2 * jitter - 1))
