@@ -1,16 +1,19 @@
 """The journal: what one connection was about to send, and what became of it, in a file that outlives its process.
 
-    B LEASE BOOT │ C DELIVERIES │ I 41 │ O 41 ["dot",250,"2.0.0","ok",true] │ I 42 │ …    each line ends with its CRC-32
+    B LEASE BOOT │ C 1 DELIVERIES │ I 41 │ O 41 ["dot",250,"2.0.0","ok",true] │ I 42 │ …    each line ends with its CRC-32
 
 A claim is on file before the first of its messages is begun, with each delivery's edition and subscription. An intent is on
-file before the content goes out, an outcome at the latest with the next intent. So of a process that was killed at most the
-last intent of each connection has no outcome. Whoever lost power (another boot id) may have lost the end of the file: what
-it says is true, what it does not say proves nothing. Lines hold numbers and a relay's masked words, no address.
+file before the content goes out, an outcome as soon as it is heard. So of a process that was killed at most the last intent of
+each connection has no outcome. Whoever lost power (another boot id) may have lost the end of the file: what it says is true,
+what it does not say proves nothing. Claims are numbered, and the number is part of each checksum, so that a line of an earlier
+claim that a disk kept is none of this one. Lines hold numbers and a relay's masked words, no address.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import mmap
@@ -53,40 +56,44 @@ class Journal:
 
     def __init__(self, folder: Path, lease: str) -> None:
         self.path = folder / f"{hashlib.sha256(lease.encode()).hexdigest()[:20]}.journal"
-        self._pending: list[bytes] = []
+        self.sealed = False
+        self._claims = 0
+        new = self.path.with_suffix(".new")  # nobody reads it before it says whose it is
         with self._failing():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600)
-            os.posix_fallocate(self._file, 0, _ROOM)
+            self._file = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # until this process ends, however it ends
+            _reserve(self._file, _ROOM)
             self._memory = mmap.mmap(self._file, _ROOM)
         self._end = 0
-        self._write(_line(f"B {json.dumps([lease, boot_id()])}"))
+        self._write(_line(f"B {json.dumps([lease, boot_id()])}", 0))
         self._begin = self._end
+        with self._failing():
+            new.replace(self.path)
 
     def claim(self, deliveries: Iterable[tuple[int, int, int]]) -> None:
         """Deliveries with their editions and subscriptions: on file when this returns."""
-        self._pending.append(_line(f"C {json.dumps(list(deliveries))}"))
-        self.flush()
+        self._claims += 1
+        self._write(_line(f"C {self._claims} {json.dumps(list(deliveries))}", 0))
 
     def intend(self, delivery_id: int) -> None:
-        """On file with all outcomes so far when this returns."""
-        self._pending.append(_line(f"I {delivery_id}"))
-        self.flush()
+        """On file when this returns. Raises JournalError where the journal is sealed: nothing may be sent any more."""
+        self._write(_line(f"I {delivery_id}", self._claims))
+        # Written first and asked then: either whoever sealed it reads this intent, or the seal is seen here.
+        if self.sealed:
+            raise JournalError("Its claim was taken away from a connection that did not answer in time.")
 
     def outcome(self, delivery_id: int, answer: RelayAnswer) -> None:
-        """On file with the next intent or ``flush``."""
+        """On file when this returns: it outlives this process, though not a power cut."""
         said = [answer.stage, answer.code, answer.enhanced, answer.text, answer.handed_over]
-        self._pending.append(_line(f"O {delivery_id} {json.dumps(said)}"))
+        self._write(_line(f"O {delivery_id} {json.dumps(said)}", self._claims))
 
-    def flush(self) -> None:
-        """Everything so far is with the kernel: it outlives this process, though not a power cut."""
-        if self._pending:
-            pending, self._pending = self._pending, []
-            self._write(b"".join(pending))
+    def seal(self) -> None:
+        """Somebody else decides on the claim now: what was not begun is not begun any more."""
+        self.sealed = True
 
     def sync(self) -> None:
         """Everything so far outlives a power cut."""
-        self.flush()
         with self._failing():
             self._memory.flush()
 
@@ -98,10 +105,10 @@ class Journal:
     def close(self, *, remove: bool) -> None:
         """``remove``: nothing in it is news to the database."""
         with contextlib.suppress(OSError, BufferError):
-            self._memory.close()
-            os.close(self._file)
             if remove:
                 self.path.unlink()
+            self._memory.close()
+            os.close(self._file)
 
     def _write(self, data: bytes) -> None:
         end = self._end + len(data)
@@ -112,7 +119,7 @@ class Journal:
 
     def _grow(self, size: int) -> None:
         with self._failing():
-            os.posix_fallocate(self._file, 0, size)
+            _reserve(self._file, size)
             self._memory.resize(size)
 
     @contextlib.contextmanager
@@ -137,44 +144,71 @@ def journals(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
 
 
+def is_held(path: Path) -> bool:
+    """Whether the process that writes it lives; of another machine too, where they share a file system that can tell."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def read(path: Path) -> Account | None:
-    """What a journal says; None where not even its first line is readable, so that nothing was sent under it."""
-    try:
-        lines = path.read_bytes().partition(b"\0")[0].split(b"\n")
-    except OSError:
-        return None
-    head = _checked(lines[0])
+    """What a journal says; None where not even its first line is whole, so that nothing was sent under it. Raises OSError."""
+    lines = path.read_bytes().partition(b"\0")[0].split(b"\n")
+    head = _checked(lines[0], 0)
     if not head.startswith("B "):
         return None
     lease, boot = json.loads(head[2:])
     found = Account(lease, boot)
+    claim = 0
     for index, line in enumerate(lines[1:], 1):
-        text = _checked(line)
-        if text:
-            _learn(found, text)
-        elif line:
-            found.whole = found.whole and index == len(lines) - 1
+        try:
+            if text := _checked(line, 0 if line.startswith(b"C ") else claim):
+                claim = _learn(found, text, claim)
+                continue
+        except (ValueError, TypeError, KeyError):  # of another version
+            found.whole = False
+            continue
+        found.whole = found.whole and (not line or index == len(lines) - 1)
     return found
 
 
-def _learn(found: Account, text: str) -> None:
-    kind, number, *rest = text.split(" ", 2) if text[0] != "C" else ("C", text[2:])
+def _learn(found: Account, text: str, claim: int) -> int:
+    """Take one line; returns the number of the claim that it is of."""
+    kind, number, rest = (text + " ").split(" ", 2)
     if kind == "C":
-        found.claimed |= {delivery: (edition, subscription) for delivery, edition, subscription in json.loads(number)}
-    elif kind == "I":
+        found.claimed |= {delivery: (edition, subscription) for delivery, edition, subscription in json.loads(rest)}
+        return int(number)
+    if kind == "I":
         found.intended.add(int(number))
         found.outcomes.pop(int(number), None)
+    elif kind == "O":
+        stage, code, enhanced, words, handed_over = json.loads(rest)
+        found.outcomes[int(number)] = RelayAnswer(Stage(stage), code, enhanced, words, handed_over)
     else:
-        stage, *said = json.loads(rest[0])
-        found.outcomes[int(number)] = RelayAnswer(Stage(stage), *said)
+        raise ValueError(kind)
+    return claim
 
 
-def _line(text: str) -> bytes:
+def _line(text: str, claim: int) -> bytes:
     data = text.encode()
-    return b"%b %08x\n" % (data, zlib.crc32(data))
+    return b"%b %08x\n" % (data, zlib.crc32(data, claim))
 
 
-def _checked(line: bytes) -> str:
+def _checked(line: bytes, claim: int) -> str:
     """The text of a whole line, empty for a damaged one."""
     data, _, crc = line.rpartition(b" ")
-    return data.decode() if crc == b"%08x" % zlib.crc32(data) else ""
+    return data.decode() if crc == b"%08x" % zlib.crc32(data, claim) else ""
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take room from the disk; where the file system cannot promise it, by writing. Raises OSError."""
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        have = os.fstat(file).st_size
+        os.pwrite(file, bytes(size - have), have)

@@ -67,7 +67,10 @@ class Line(smtplib.SMTP):
         connected.sendall(s.encode(self.command_encoding) if isinstance(s, str) else s)
 
     def push(self, data: bytes) -> tuple[int, OSError | None]:
-        """Hand bytes to the kernel; how many it took, and the error that ended it. Each wait has the whole time limit."""
+        """Hand bytes to the kernel; how many it may have taken, and the error that ended it. Each wait has the whole time limit.
+
+        TLS does not tell how much of what it was given went out before an error, so that may be all.
+        """
         sent = 0
         try:
             connected = self._within(self.timeout)
@@ -75,7 +78,7 @@ class Line(smtplib.SMTP):
             while sent < len(data):
                 sent += connected.send(rest[sent:])
         except OSError as error:
-            return sent, error
+            return len(data) if isinstance(self.sock, ssl.SSLSocket) else sent, error
         return sent, None
 
     def getreply(self, patience: float = 1) -> tuple[int, bytes]:

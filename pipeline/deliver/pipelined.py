@@ -10,6 +10,7 @@ A refused dot touches its own message alone; after the first refusal of a group 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from smtplib import SMTPServerDisconnected
 
 from pipeline.deliver.envelope import commands_for, stuffed
 from pipeline.deliver.ledger import Ledger
@@ -40,6 +41,7 @@ class Pipe:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._whole = True
+        self._taken = self._closed = False
 
     def deliver(self, ledger: Ledger) -> bool:
         """Send what the ledger gives until it gives no more; False where the line ended before, or is out of step."""
@@ -100,6 +102,7 @@ class Pipe:
                 self._lost(ledger, message, self._last_words(error, handed_over=handed_over))
                 return False
         answer = self._hear(Stage.DOT, handed_over=True)
+        self._taken = self._taken or answer.accepted
         ledger.settle(message, answer)
         return self._goes_on(answer)
 
@@ -115,6 +118,10 @@ class Pipe:
         known = False
         for stage in (Stage.MAIL, Stage.RCPT, Stage.DATA):
             answer = self._hear(stage)
+            if stage is Stage.MAIL and self._closed and self._taken:  # it takes so many over one connection, and says no word
+                self._break()
+                ledger.hand_back(message)
+                return None
             if answer.code is None or answer.code == 421:
                 self._lost(ledger, message, refusal or answer)
                 return None
@@ -143,6 +150,7 @@ class Pipe:
                 return _GOES_ON[stage]
             return answer_of(stage, code, text, handed_over=handed_over)
         except OSError as error:
+            self._closed = isinstance(error, SMTPServerDisconnected | ConnectionError)
             return silence(stage, error, handed_over=handed_over)
 
     def _goes_on(self, answer: RelayAnswer) -> bool:

@@ -8,6 +8,7 @@ answered. So a kill at any moment leaves at most one delivery per connection of 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from pipeline.compose import message
 from pipeline.deliver.journal import FOLDER, Journal
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
+from pipeline.errors import StoreError
 from pipeline.jobs import outcomes, rehearsed, signing
 from pipeline.jobs.claim_in_hand import ClaimInHand
 from pipeline.jobs.fold_journals import fold_journals
@@ -134,7 +136,7 @@ class _Batch:
         """Work through the editions, oldest first, on all connections."""
         if not waiting:
             return
-        self._recover()  # of an earlier batch of this process that ended in an error: its connections are gone
+        self._recover()  # of an earlier batch of this process that could not do so itself: its connections are gone
         self._at_work = self.relay.connections
         self._pool = signing.pool_for(self.site.settings, waiting)
         threads = [
@@ -147,6 +149,8 @@ class _Batch:
         if self._pool is not None and not any(thread.is_alive() for thread in threads):
             self._pool.close()
         if self._errors:
+            with contextlib.suppress(StoreError):
+                self._recover()
             raise self._errors[0]
         self._conclude(waiting)
 
@@ -171,7 +175,7 @@ class _Batch:
             thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
             for connection in self._connections:
-                connection.journal.flush()
+                connection.journal.seal()
             self.tally.unsettled = self._recover()
 
     def _recover(self) -> int:
@@ -340,7 +344,12 @@ class _Connection:
         while claims:
             assert self.session is not None
             hand = self._in_hand(edition, claims)
-            self.session.deliver(hand)
+            try:
+                self.session.deliver(hand)
+            except BaseException:  # what was answered is a fact; of the rest the journal goes on to tell
+                with contextlib.suppress(StoreError):
+                    self._write_down(edition, hand, go_on=False)
+                raise
             claims = self._fold(edition, hand, go_on=self.batch.relay.rate is None and self.session.usable)
 
     def _in_hand(self, edition: EditionRecord, claims: list[Claim]) -> ClaimInHand:
@@ -353,6 +362,7 @@ class _Connection:
             message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id, edition)),
             gone=self._gone,
             rests=lambda: self._rests(edition),
+            over=lambda: self.batch.over,
             turn=self._turn,
             heard=self.batch.heard,
             clock=self.batch.clock,
@@ -404,19 +414,35 @@ class _Connection:
 
     def _fold(self, edition: EditionRecord, hand: ClaimInHand, *, go_on: bool) -> list[Claim]:
         """Commit the outcomes, where the session goes on together with the next claim; then the journal has nothing new."""
-        now = self.batch.clock()
         self.journal.sync()
         self.most = min(self.most * 2, self.batch.most) if hand.seconds < _BRISK_SECONDS else max(self.most // 2, 1)
-        settled = self.batch.overruled(hand.outcomes, now)
+        claims = self._write_down(edition, hand, go_on=go_on and hand.fault is None)
+        if not self.journal.sealed:
+            self.journal.clear()
+        return claims
+
+    def _write_down(self, edition: EditionRecord, hand: ClaimInHand, *, go_on: bool) -> list[Claim]:
+        now = self.batch.clock()
         with self.batch.site.store.write() as tx:
+            settled = self.batch.overruled(hand.outcomes, now)
             outcomes.write(self.batch.site, tx, edition, settled, now)
+            # Another connection may have heard the fifth refusal meanwhile, and have looked for these rows before they said so.
+            settled, before = self.batch.overruled(settled, now), settled
+            deliveries.defer(tx, [one.claim.id for one in before if one not in settled], now + _POLICY_PAUSE, now)
             deliveries.hand_back(tx, self.lease, hand.unsent, now)
             for one in settled:
                 self.batch.count(one)
                 self._consequences(tx, edition, one, now)
-            claims = self._claim(tx, edition) if go_on else []
-        self.journal.clear()
-        return claims
+            if hand.fault is not None:
+                self._set_aside(tx, edition, hand.fault, now)
+            return self._claim(tx, edition) if go_on else []
+
+    def _set_aside(self, tx: Tx, edition: EditionRecord, fault: Exception, now: datetime) -> None:
+        """An edition whose messages cannot be made keeps no other one waiting."""
+        reason = f"its messages cannot be made: {fault}"
+        editions.set_status(tx, edition.id, EditionStatus.PAUSED, reason)
+        fix = f'Mend that, then "gazet resume {edition.label}"; or "gazet cancel {edition.label}".'
+        runs.problem(tx, f"edition:{edition.label}", f"edition {edition.label} was paused: {reason}", fix, now)
 
     def _consequences(self, tx: Tx, edition: EditionRecord, outcome: Outcome, now: datetime) -> None:
         """What an answer means beyond its own delivery and person."""

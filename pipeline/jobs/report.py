@@ -12,6 +12,7 @@ from pipeline.config import OUTBOX, RelaySettings
 from pipeline.deliver import journal
 from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import operate, trust
+from pipeline.jobs.fold_journals import accounts
 from pipeline.jobs.lines import count
 from pipeline.jobs.published_parts import parts_of
 from pipeline.jobs.site import Site
@@ -276,9 +277,9 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
 def _in_hand(site: Site, sent: Sequence[DeliveryRecord]) -> Iterator[str]:
     """What the journals know of deliveries of which the database only knows that they were claimed."""
     claimed = [one for one in sent if one.status is DeliveryStatus.SENDING]
-    accounts = list(filter(None, map(journal.read, journal.journals(site.settings.path(journal.FOLDER))))) if claimed else []
+    known = list(accounts(site.settings.path(journal.FOLDER))) if claimed else []
     for one in claimed:
-        account = next((each for each in accounts if one.id in each.claimed), None)
+        account = next((each for each in known if one.id in each.claimed), None)
         if account is None:
             continue
         answer = account.outcomes.get(one.id)

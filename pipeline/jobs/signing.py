@@ -5,6 +5,7 @@ An edition whose keys are no longer there is paused: it never goes out unsigned,
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -65,7 +66,9 @@ def pool_for(settings: Settings, waiting: Sequence[EditionRecord]) -> SigningPoo
     from pipeline.jobs.signing_pool import SigningPool
 
     found = {key: None for each in many for key in _frozen(settings, each).keys if isinstance(key.private, RSAPrivateKey)}
-    return SigningPool(list(found), processes) if found else None
+    with contextlib.suppress(OSError):  # no more processes here: the threads sign themselves
+        return SigningPool(list(found), processes) if found else None
+    return None
 
 
 def signed(settings: Settings, sender: str, data: bytes) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pipeline.compose.dkim import Key
 
 _MODULE = "pipeline.jobs.signing_child"
+_PATIENCE = 5.0
+"""Seconds for one signature; a process that takes longer is stopped."""
 
 
 class SigningPool:
@@ -96,10 +99,12 @@ def _ask(child: subprocess.Popen[bytes], place: int, digest: bytes) -> bytes:
     """One write and, nearly always, one read. Raises OSError or EOFError when the process is gone."""
     _there(child.stdin).write(bytes((place,)) + digest)
     answers = _there(child.stdout)
-    found = answers.read(1 << 12) or b""
+    found = b""
     while len(found) < 2 or len(found) < 2 + int.from_bytes(found[:2]):
-        more = answers.read(1 << 12)
+        ready, _, _ = select.select([answers], [], [], _PATIENCE)
+        more = answers.read(1 << 12) if ready else b""
         if not more:
+            child.kill()
             raise EOFError
         found += more
     return found[2:]

@@ -32,10 +32,9 @@ def test_what_was_intended_and_answered_is_on_file_before_anything_else_happens(
     book.claim([(1, 9, 101), (2, 9, 102), (3, 9, 103)])
     book.intend(1)
     book.outcome(1, TAKEN)
-    assert _account(tmp_path).outcomes == {}, "an outcome goes on file with the next intent"
+    assert _account(tmp_path).outcomes == {1: TAKEN}
     book.intend(2)
     book.outcome(2, BUSY)
-    book.flush()
     found = _account(tmp_path)
     assert (found.lease, found.boot, found.whole) == (LEASE, journal.boot_id(), True)
     assert found.claimed == {1: (9, 101), 2: (9, 102), 3: (9, 103)}
@@ -108,7 +107,7 @@ def test_a_file_that_ends_anywhere_tells_nothing_that_was_not_so(
         assert found.lease == LEASE
         assert found.intended <= {1, 2}
         assert found.outcomes.items() <= {1: TAKEN}.items()
-    path.write_bytes(whole[:cut] + b"#" + whole[cut + 1 :])
+    path.write_bytes(whole[:cut] + bytes(one ^ 1 for one in whole[cut : cut + 1]) + whole[cut + 1 :])
     hurt = journal.read(path)
     lines = whole[:cut].count(b"\n")
     if hurt is not None and cut < len(whole) and lines < whole.count(b"\n") - 1:
@@ -120,3 +119,49 @@ def test_reading_is_total(tmp_path_factory: pytest.TempPathFactory, data: bytes)
     path = tmp_path_factory.mktemp("journal") / "x.journal"
     path.write_bytes(data)
     journal.read(path)
+
+
+def test_a_sealed_journal_lets_nothing_more_begin_and_whoever_reads_it_then_sees_each_intent(tmp_path: Path) -> None:
+    book = Journal(tmp_path, LEASE)
+    book.claim([(1, 9, 101), (2, 9, 102)])
+    book.intend(1)
+    book.seal()
+    book.outcome(1, TAKEN)
+    with pytest.raises(JournalError, match="taken away"):
+        book.intend(2)
+    assert _account(tmp_path).outcomes == {1: TAKEN}
+    assert _account(tmp_path).intended == {1, 2}
+
+
+def test_a_line_of_an_earlier_claim_is_none_of_a_later_one(tmp_path: Path) -> None:
+    """After a power cut a page of the file may be an older one."""
+    book = Journal(tmp_path, LEASE)
+    [path] = journal.journals(tmp_path)
+    book.claim([(1, 9, 101)])
+    book.intend(1)
+    book.outcome(1, BUSY)
+    old = path.read_bytes().partition(b"\0")[0].split(b"\n")[3]
+    book.clear()
+    book.claim([(1, 9, 101)])
+    book.intend(1)
+    path.write_bytes(path.read_bytes().partition(b"\0")[0] + old + b"\n")
+    assert _account(tmp_path).outcomes == {}
+
+
+def test_whether_its_process_lives_can_be_told_without_its_name(tmp_path: Path) -> None:
+    book = Journal(tmp_path, LEASE)
+    [path] = journal.journals(tmp_path)
+    assert journal.is_held(path)
+    book.close(remove=False)
+    assert not journal.is_held(path)
+
+
+def test_a_line_of_another_version_makes_a_journal_prove_less_and_stops_nobody(tmp_path: Path) -> None:
+    book = Journal(tmp_path, LEASE)
+    book.claim([(1, 9, 101), (2, 9, 102)])
+    book.intend(1)
+    book._write(journal._line('O 1 ["unheard-of", 250]', 1))
+    book._write(journal._line("X 7", 1))
+    book.outcome(2, TAKEN)
+    found = _account(tmp_path)
+    assert (found.whole, found.intended, found.outcomes) == (False, {1}, {2: TAKEN})
