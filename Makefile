@@ -20,7 +20,7 @@ check: $(STAMP)       ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)       ## figures, as ratios against named peers of the same run; for serving: wrk and nginx
+bench: $(STAMP)       ## figures, as ratios against named peers of the same run; for serving: wrk and nginx, for sending: postfix
 	$(BIN)/python -m bench
 
 lock:                 ## pin all dependencies anew, with hashes and without addresses

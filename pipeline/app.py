@@ -20,6 +20,7 @@ from pipeline import config
 from pipeline.collect.apart import ReaderProcesses
 from pipeline.compose.links import Links
 from pipeline.config import OUTBOX, Settings
+from pipeline.deliver.journal import boot_id
 from pipeline.deliver.outbox import Outbox
 from pipeline.deliver.relay import Relay
 from pipeline.deliver.smtp import relay_from
@@ -224,7 +225,7 @@ def carrier_for(site: Site, *, standing_clock: bool = False) -> Relay:
 
 def process_name() -> str:
     """Names this process in lease tokens: host and pid namespace, boot, pid and start time tell it from any other."""
-    return f"{_machine()}/{_boot_id()}/{os.getpid()}/{_start_time(os.getpid())}"
+    return f"{_machine()}/{boot_id()}/{os.getpid()}/{_start_time(os.getpid())}"
 
 
 def dead_process(site: Site) -> _DeadProcess:
@@ -256,7 +257,7 @@ class _DeadProcess:
         machine, boot, pid, started = holder.rsplit("/", 3)
         if machine != _machine():
             return None
-        return boot != _boot_id() or _start_time(int(pid)) != started
+        return boot != boot_id() or _start_time(int(pid)) != started
 
 
 def _machine() -> str:
@@ -265,13 +266,6 @@ def _machine() -> str:
     except OSError:
         namespace = ""
     return f"{socket.gethostname()}:{namespace}".replace("/", "_")
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "boot"
 
 
 def _start_time(pid: int) -> str:

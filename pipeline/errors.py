@@ -14,6 +14,7 @@ The tree::
     ├── TemplateFault        a template that does not parse or does not render
     ├── PublishError         published files could not be written
     ├── BackupError          a backup that cannot be written, or that is not whole or not to be trusted
+    ├── JournalError         the file of what is being sent could not be written, so nothing more is sent
     └── SendRefusedError     a relay that Gazet will not use (promise 12)
 
 Each error carries its data, a ``fix`` that says what to do, ``retryable`` (may the same call succeed later without a
@@ -179,6 +180,10 @@ class PublishError(GazetError):
 
 class BackupError(GazetError):
     """A backup could not be written, or the one that was named is not whole, not ours, or not to be trusted."""
+
+
+class JournalError(GazetError):
+    """What is about to be sent could not be noted first, so it was not sent."""
 
 
 class SendRefusedError(GazetError):

@@ -13,7 +13,23 @@ from typing import Annotated, cast
 import typer
 
 from pipeline import __version__
-from pipeline.cli import add, items, keep, operate, opml, people, reports, restore, serve, sites, stages, suppressions, trying
+from pipeline.cli import (
+    add,
+    dkim,
+    feedback,
+    items,
+    keep,
+    operate,
+    opml,
+    people,
+    reports,
+    restore,
+    serve,
+    sites,
+    stages,
+    suppressions,
+    trying,
+)
 from pipeline.cli.options import warn
 from pipeline.errors import GazetError
 
@@ -51,12 +67,13 @@ def root(
         os.environ["GAZET_SITE"] = str(site)
 
 
-for module in (sites, stages, trying, operate, reports, serve, keep, add, restore):
+for module in (sites, stages, trying, operate, reports, serve, keep, add, restore, feedback):
     module.register(app)
 app.add_typer(people.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(items.app, name="items")
 app.add_typer(opml.app, name="opml")
+app.add_typer(dkim.app, name="dkim")
 
 
 # Both copies of click that typer has had (its own and the package) raise this and its children for a wrong command line.

@@ -143,6 +143,9 @@ def explain(
     for one, identity in zip(found.deliveries, found.message_ids, strict=True):
         say(_delivery(one, zone))
         say(f"  Message-ID {identity}")
+    for back in found.feedback:
+        weight = f" ({back.weight})" if back.weight != "none" else ""
+        say(f"came back {local(back.at, zone)}: {back.kind}{weight} of {back.edition}: {back.done}  {back.reason}".rstrip())
 
 
 def _delivery(one: DeliveryRecord, zone: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import JsonOption, NowOption, SiteOption, clock_of, local, open_site, print_json, say, warn
-from pipeline.errors import UsageError
+from pipeline.errors import GazetError, UsageError
 
 app = typer.Typer(help="Who is never written to.\n\nExample: `gazet suppressions add ann@example.org`", no_args_is_help=True)
 
@@ -83,3 +86,48 @@ def remove(
     if not removed:
         raise UsageError(f"{address} is not on the list.", fix=f'"gazet explain {address}" says what is known of it.')
     say(f"{address} is no longer suppressed")
+
+
+@app.command()
+def export(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to; default: standard output.", show_default=False)
+    ] = None,
+    site: SiteOption = None,
+) -> None:
+    """Write the list as a CSV of hashes, which only this site (or one restored from its backup) can use again.
+
+    Example: `gazet suppressions export suppressions.csv`
+    """
+    from pipeline.jobs import suppress
+
+    opened = open_site(site)
+    try:
+        with file.open("w", encoding="utf-8", newline="") if file else contextlib.nullcontext(sys.stdout) as target:
+            csv.writer(target, lineterminator="\n").writerows(suppress.listed(opened))
+    except OSError as error:
+        raise GazetError(f"{file}: {error.strerror}.") from None
+
+
+@app.command("import")
+def import_list(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote.")],
+    now: NowOption = "",
+    site: SiteOption = None,
+) -> None:
+    """Put what export wrote back on the list. For a list of addresses: "gazet suppressions add FILE".
+
+    Example: `gazet suppressions import suppressions.csv`
+    """
+    from pipeline.jobs import suppress
+
+    opened = open_site(site)
+    try:
+        with file.open(encoding="utf-8", errors="replace", newline="") as lines:
+            done = suppress.take_back(opened, csv.reader(lines), clock_of(opened.settings, now)())
+    except (OSError, csv.Error) as error:
+        raise UsageError(f"{file}: {getattr(error, 'strerror', None) or error}.") from None
+    for number, said in done.refused:
+        warn(f"{file}:{number}: {said}")
+    say(f"suppressed: {done.added} new, {done.known} known before")
+    raise typer.Exit(1 if done.refused else 0)

@@ -21,6 +21,7 @@ from pipeline.models import ParsedItem
 if TYPE_CHECKING:  # the process that reads does without pydantic (see apart)
     from pipeline.config import PageSettings
 
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _NAME = re.compile(r"-?[A-Za-z_][A-Za-z_-]{0,60}")
 _TELLING = re.compile(r"(?i)item|card|news|nieuws|post|article|artikel|teaser|entry|title|titel|head|date|datum|intro|excerpt|text")
 _STATE = re.compile(r"(?i)(?:js|is|has|u|wow|aos|animate|fade)-.{0,60}|clearfix|hidden|visible|lazy\w{0,10}")
@@ -84,9 +85,11 @@ def _of_blocks(nodes: Sequence[LexborNode]) -> Iterator[str]:
 
 
 def _names_of(nodes: Sequence[LexborNode]) -> list[str]:
-    """The tag with each class that all of them have, and the tag alone; a star where they are of several tags."""
+    """The tag with each class that all of them have, and the tag alone; a star where they are of several tags, or of an odd one."""
     tags = {str(node.tag) for node in nodes}
     tag = tags.pop() if len(tags) == 1 else ""
+    if not _TAG.fullmatch(tag):  # "<a:", of which no selector can be made
+        tag = ""
     shared = set.intersection(*(set(_usable(node)) for node in nodes))
     return [*(f"{tag}.{name}" for name in _ranked(shared)), tag or "*"]
 

@@ -31,7 +31,9 @@ class Links:
         self._signers = {purpose: self._signer(purpose) for purpose in _PURPOSES}
 
     def _signer(self, purpose: str) -> Signer:
-        return Signer(self._secret, salt=f"gazet.{purpose}", sep=".", key_derivation="hmac", digest_method=hashlib.sha256)
+        """Its key is derived once (as itsdangerous does with "hmac"), not for each of a million links."""
+        key = hmac.new(self._secret, f"gazet.{purpose}".encode(), hashlib.sha256).digest()
+        return Signer(key, sep=".", key_derivation="none", digest_method=hashlib.sha256)
 
     def token(self, purpose: str, identity: int) -> str:
         """A token that names ``identity`` for this purpose only."""
@@ -54,7 +56,13 @@ class Links:
 
     def unsubscribe_mailto(self, address: str, subscription_id: int) -> str:
         """The same by mail (RFC 2369): the token stands in the subject."""
-        return f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{self.token(UNSUBSCRIBE, subscription_id)}"
+        return _unsubscribe_mailto(address, self.token(UNSUBSCRIBE, subscription_id))
+
+    def of_subscription(self, base_url: str, address: str, subscription_id: int) -> tuple[str, str, str]:
+        """The links of each of its mails: to unsubscribe on the web and by mail to ``address``, and to choose."""
+        token = self.token(UNSUBSCRIBE, subscription_id)
+        leaves = f"{base_url}/unsubscribe/{token}", _unsubscribe_mailto(address, token)
+        return *leaves, self.preferences_url(base_url, subscription_id)
 
     def web_url(self, base_url: str, variant_id: int) -> str:
         """Read on the web: names the variant, never a person."""
@@ -87,6 +95,26 @@ class Links:
         made_here = self.fresh_token(purpose, identity, made_at) == token
         return identity if made_here and made_at - _AHEAD <= now < made_at + lasts else None
 
+    def return_token(self, edition_id: int, subscription_id: int) -> str:
+        """Names a delivery in 40 characters that outlive servers that change case: where its bounces come back to."""
+        named = edition_id.to_bytes(8, "big") + subscription_id.to_bytes(8, "big")
+        return base64.b32encode(named + self._return_signature(named)).decode().lower()
+
+    def returned(self, token: str) -> tuple[int, int] | None:
+        """The edition and the subscription that a return token names; None when it was not made here."""
+        try:
+            packed = base64.b32decode(token.upper())
+        except ValueError:
+            return None
+        named, signature = packed[:16], packed[16:]
+        if len(packed) != 25 or not hmac.compare_digest(signature, self._return_signature(named)):
+            return None
+        return int.from_bytes(named[:8], "big"), int.from_bytes(named[8:], "big")
+
+    def _return_signature(self, named: bytes) -> bytes:
+        """72 bits: enough for what can only be tried by sending a mail for each guess."""
+        return hmac.new(self._secret, b"gazet.return\0" + named, hashlib.sha256).digest()[:9]
+
     def settings_hash(self, text: str) -> str:
         """A keyed hash of settings, which may hold a password: who reads the store cannot try guesses against it."""
         return hmac.new(self._secret, b"gazet.settings\0" + text.encode(), hashlib.sha256).hexdigest()
@@ -107,3 +135,7 @@ class Links:
     def address_hash(self, address: str) -> str:
         """The keyed hash under which an address is kept on the suppression list."""
         return hmac.new(self._secret, b"gazet.suppression\0" + address.casefold().encode(), hashlib.sha256).hexdigest()
+
+
+def _unsubscribe_mailto(address: str, token: str) -> str:
+    return f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{token}"

@@ -4,12 +4,24 @@
 key. An environment variable such as ``GAZET_SITE__URL`` wins over the file (``__`` separates the levels).
 """
 
-from pipeline.config.fields import WEEKDAYS, clock_time, language_tag, slugify, time_zone, valid_address, valid_slug
+from pipeline.config.fields import (
+    WEEKDAYS,
+    clock_time,
+    dkim_selector,
+    language_tag,
+    mail_domain,
+    slugify,
+    time_zone,
+    valid_address,
+    valid_slug,
+)
 from pipeline.config.load import current_files, load, names_other_store
 from pipeline.config.sections import (
     OUTBOX,
     Condition,
     DigestSettings,
+    DkimSettings,
+    FeedbackSettings,
     FeedSettings,
     PageSettings,
     RelaySettings,
@@ -26,7 +38,9 @@ __all__ = [
     "WEEKDAYS",
     "Condition",
     "DigestSettings",
+    "DkimSettings",
     "FeedSettings",
+    "FeedbackSettings",
     "PageSettings",
     "RelaySettings",
     "Settings",
@@ -37,10 +51,12 @@ __all__ = [
     "clock_time",
     "composed",
     "current_files",
+    "dkim_selector",
     "duration_text",
     "folded",
     "language_tag",
     "load",
+    "mail_domain",
     "names_other_store",
     "parse_term",
     "quoted",

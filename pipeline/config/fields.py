@@ -25,6 +25,8 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PUBLIC_PATH = re.compile(r"[A-Za-z0-9/._~-]*")
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_DKIM_SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/]+):([0-9]{1,5})")
 
 
@@ -206,6 +208,24 @@ def _store_url(value: str) -> str:
     return value
 
 
+def dkim_selector(value: str) -> str:
+    """The word under which DNS has a DKIM key (RFC 6376 §3.1)."""
+    if not _DKIM_SELECTOR.fullmatch(value) or ".." in value:
+        raise ValueError(f'"{value}" is not a selector: a-z, 0-9, - and . inside, at most 63, such as "gazet1"')
+    return value
+
+
+def mail_domain(value: str) -> str:
+    """A domain as DNS knows it: in ASCII (IDNA 2008) and lower case."""
+    try:
+        found = (value if value.isascii() else idna.encode(value, uts46=True).decode("ascii")).lower()
+    except idna.IDNAError:
+        found = ""
+    if not _DOMAIN.fullmatch(found):
+        raise ValueError(f'"{value}" is not a domain such as "example.org"')
+    return found
+
+
 def _private_hosts(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
         return value
@@ -252,6 +272,12 @@ def _each_once(value: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
     return value
 
 
+def _mail_folder(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("holds other letters than plain ASCII: name the folder as IMAP does (RFC 3501 §5.1.3)")
+    return value
+
+
 def _optional(check: Any) -> Any:
     return lambda value: check(value) if value else ""
 
@@ -277,6 +303,8 @@ Topic = Annotated[str, AfterValidator(_plain), Field(max_length=80), AfterValida
 Parts = Annotated[bool | tuple[Topic, ...], BeforeValidator(_all_or_some), AfterValidator(_each_once)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Plain = Annotated[str, AfterValidator(_plain)]
+MailFolder = Annotated[str, AfterValidator(_mail_folder), Field(min_length=1, max_length=200)]
+OptionalMailFolder = Annotated[str, AfterValidator(_mail_folder), Field(max_length=200)]
 Title = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=300)]
 OptionalTitle = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
 Address = Annotated[str, AfterValidator(_plain), AfterValidator(valid_address)]
@@ -293,3 +321,5 @@ Mailbox = Annotated[str, AfterValidator(_optional(_mailbox))]
 OptionalHttpUrl = Annotated[str, AfterValidator(_optional(_http_url))]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Weekday = Annotated[str, AfterValidator(_weekday)]
+DkimSelector = Annotated[str, AfterValidator(dkim_selector)]
+OptionalDomain = Annotated[str, AfterValidator(_optional(mail_domain))]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from pipeline.config.dkim_files import read_keys
 from pipeline.config.explain import explain, unknown_key
 from pipeline.config.fields import slugify, valid_slug
 from pipeline.config.sections import (
@@ -19,6 +20,8 @@ from pipeline.config.sections import (
     AlertSettings,
     CollectSettings,
     DigestSettings,
+    DkimSettings,
+    FeedbackSettings,
     FeedSettings,
     RelaySettings,
     Section,
@@ -92,10 +95,12 @@ class _SiteFile(BaseSettings):
     site: SiteSettings
     store: StoreSettings = StoreSettings()
     relay: tuple[RelaySettings, ...] = ()
+    dkim: tuple[DkimSettings, ...] = ()
     collect: CollectSettings = CollectSettings()
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
     subscribe: SubscribeSettings = SubscribeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     defaults: _Defaults = _Defaults()
 
     @model_validator(mode="before")
@@ -139,11 +144,12 @@ def load(folder: Path) -> Settings:
     problems: list[Problem] = []
     document = _read_toml(path, "gazet.toml", problems)
     site = _check_site(path, document, problems) if document is not None else None
+    dkim_keys = read_keys(site.dkim, folder, problems) if site is not None and site.dkim else {}
     feeds = _read_feeds(folder, _shared(document, site, problems), problems)
     if site is None or problems:
         raise ConfigError(problems)
     tables = {name: getattr(site, name) for name in _SiteFile.model_fields if name != "defaults"}
-    settings = Settings(folder=folder, **tables, feeds=feeds)
+    settings = Settings(folder=folder, **tables, feeds=feeds, dkim_keys=dkim_keys)
     named = [entry for entry in current_files(settings) if entry[0] in settings.named_files()]
     return settings.model_copy(update={"files": tuple(sorted({*before, *named}))})
 
@@ -203,6 +209,7 @@ def _check_site(path: Path, document: dict[str, Any], problems: list[Problem]) -
         problems.append(Problem(f"environment: {_variable_in(str(error))}", "is not JSON", "a list or a table is written as JSON"))
         return None
     _check_relays(site.relay, path.parent, problems)
+    _check_feedback(site.feedback, path.parent, problems)
     return _with_file_twins(site, path.parent, problems)
 
 
@@ -284,6 +291,15 @@ def _check_relays(relays: tuple[RelaySettings, ...], folder: Path, problems: lis
             name = getattr(relay, key)
             if name and not _is_file(folder / name):
                 problems.append(Problem(f"{where}.{key}", f"{name} does not exist", "paths are relative to the site folder"))
+
+
+def _check_feedback(feedback: FeedbackSettings, folder: Path, problems: list[Problem]) -> None:
+    for key in ("password_file", "ca_file"):
+        name = getattr(feedback, key)
+        if name and not _is_file(folder / name):
+            problems.append(
+                Problem(f"gazet.toml: feedback.{key}", f"{name} does not exist", "paths are relative to the site folder")
+            )
 
 
 def _is_file(path: Path) -> bool:

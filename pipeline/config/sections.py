@@ -8,22 +8,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretBytes, SecretStr, StrictBool, StrictInt, model_validator
 
 from pipeline.config.fields import (
     WEEKDAYS,
     Address,
     Clock,
+    DkimSelector,
     Duration,
     HttpUrl,
     Language,
     Languages,
     Listen,
     Mailbox,
+    MailFolder,
     Network,
     OptionalAddress,
+    OptionalDomain,
     OptionalHttpUrl,
     OptionalLanguage,
+    OptionalMailFolder,
     OptionalSelector,
     OptionalTitle,
     OptionalZone,
@@ -91,6 +95,7 @@ class RelaySettings(Section):
     password_file: Plain = ""
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca_file: Plain = ""
+    verp: StrictBool = False
     connections: Annotated[StrictInt, Field(ge=1, le=100)] = 2
     rate: Rate | None = None
     timeout: RelayTimeout = timedelta(minutes=5)
@@ -114,6 +119,17 @@ class RelaySettings(Section):
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
+
+
+class DkimSettings(Section):
+    """A private key that mails are signed with, and the ``selector`` under which DNS has its public half.
+
+    ``domain``: of which senders; empty: of every one.
+    """
+
+    selector: DkimSelector
+    key_file: Annotated[Plain, Field(min_length=1)]
+    domain: OptionalDomain = ""
 
 
 class CollectSettings(Section):
@@ -152,6 +168,45 @@ class AlertSettings(Section):
     mail: OptionalAddress = ""
     ping: SecretUrl = Field(default="", repr=False)
     ping_file: Plain = ""
+
+
+class FeedbackSettings(Section):
+    """Where bounces, complaints and unsubscribe mails come in: a Maildir, or a folder on an IMAP server. Neither: nowhere.
+
+    ``processed``: an IMAP folder into which mails are moved that were for Gazet; "": they stay and are marked as read.
+    """
+
+    maildir: Plain = ""
+    host: Plain = ""
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
+    user: Plain = Field(default="", repr=False)
+    password: SecretStr = SecretStr("")
+    password_file: Plain = ""
+    tls: Literal["tls", "starttls", "none"] = "tls"
+    ca_file: Plain = ""
+    folder: MailFolder = "INBOX"
+    processed: OptionalMailFolder = ""
+    every: PollInterval = timedelta(minutes=5)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self.maildir or self.host)
+
+    @property
+    def effective_port(self) -> int:
+        """The port named, or the usual one for the kind of TLS (RFC 8314)."""
+        return self.port or (993 if self.tls == "tls" else 143)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FeedbackSettings:
+        if self.maildir and self.host:
+            raise ValueError("has both maildir and host: keep one of the two")
+        if self.host and not self.user:
+            raise ValueError("has a host but no user")
+        if self.host and self.processed == self.folder:
+            raise ValueError(f'processed is folder itself ("{self.folder}"): name another, or leave it out')
+        return self
 
 
 class SubscribeSettings(Section):
@@ -339,18 +394,24 @@ class FeedSettings(Section):
 
 
 class Settings(Section):
-    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute; ``files`` as they were when read."""
+    """Everything an operator has said, checked. ``feeds`` by slug; ``folder`` is absolute; ``files`` as they were when read.
+
+    ``dkim_keys``: what each ``key_file`` holds, so that a mail is signed with the key that was checked.
+    """
 
     folder: Path
     site: SiteSettings
     store: StoreSettings
     relay: tuple[RelaySettings, ...]
+    dkim: tuple[DkimSettings, ...] = ()
     collect: CollectSettings
     web: WebSettings
     alerts: AlertSettings
     subscribe: SubscribeSettings = SubscribeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     feeds: dict[str, FeedSettings]
     files: Fingerprint = Field(default=(), repr=False)
+    dkim_keys: dict[str, SecretBytes] = Field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def by_url(self) -> dict[str, tuple[FeedSettings, SourceSettings]]:
@@ -361,7 +422,9 @@ class Settings(Section):
     def named_files(self) -> list[str]:
         """The files that the settings name: secrets and certificates."""
         named = [self.site.secret_file, self.store.url_file, self.alerts.ping_file]
+        named += [self.feedback.password_file, self.feedback.ca_file]
         named += [name for relay in self.relay for name in (relay.password_file, relay.ca_file)]
+        named += [table.key_file for table in self.dkim]
         return [name for name in named if name]
 
     def path(self, name: str) -> Path:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 MAX_REPLY_LINE = 4096
 MAX_REPLY_LINES = 100
+_AS_GOOD_AS = 0.02
 _REPLY = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
@@ -64,6 +65,21 @@ class Line(smtplib.SMTP):
         connected = self._connected()
         connected.settimeout(self.timeout)
         connected.sendall(s.encode(self.command_encoding) if isinstance(s, str) else s)
+
+    def push(self, data: bytes) -> tuple[int, OSError | None]:
+        """Hand bytes to the kernel; how many it may have taken, and the error that ended it. Each wait has the whole time limit.
+
+        TLS does not tell how much of what it was given went out before an error, so that may be all.
+        """
+        sent = 0
+        try:
+            connected = self._within(self.timeout)
+            rest = memoryview(data)
+            while sent < len(data):
+                sent += connected.send(rest[sent:])
+        except OSError as error:
+            return len(data) if isinstance(self.sock, ssl.SSLSocket) else sent, error
+        return sent, None
 
     def getreply(self, patience: float = 1) -> tuple[int, bytes]:
         """One whole reply (RFC 5321, 4.2.1): its code, and its lines without codes joined by line feeds.
@@ -119,6 +135,14 @@ class Line(smtplib.SMTP):
         until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
         return Offer(self.sock.version() or "", until, extensions)
 
+    def _within(self, seconds: float) -> socket.socket:
+        """The open connection, which gives up after about so long; to set that anew costs a call, and lets another thread go."""
+        connected = self._connected()
+        before = connected.gettimeout()
+        if not before or not 0 <= before - seconds < _AS_GOOD_AS * before:
+            connected.settimeout(seconds)
+        return connected
+
     def _connected(self) -> socket.socket:
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("the connection is closed already")
@@ -133,11 +157,10 @@ class Line(smtplib.SMTP):
         return line.rstrip(b"\r")
 
     def _receive(self, deadline: float) -> bytes:
-        connected = self._connected()
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
-        connected.settimeout(remaining)
+        connected = self._within(remaining)
         chunk = connected.recv(MAX_REPLY_LINE)
         if not chunk:
             raise smtplib.SMTPServerDisconnected("closed the connection")

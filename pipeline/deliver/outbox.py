@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.deliver.ledger import Ledger, in_lock_step
 from pipeline.deliver.relay import Session, always, mask
 from pipeline.models import OutgoingMessage, RelayAnswer, Stage
 
@@ -64,6 +65,10 @@ class OutboxSession:
         except OSError as error:
             return RelayAnswer(Stage.DOT, None, "", _reason(error), handed_over)
         return RelayAnswer(Stage.DOT, 250, "2.0.0", f"stored as {name}", handed_over)
+
+    def deliver(self, ledger: Ledger) -> None:
+        """Store what the ledger gives, one after the other."""
+        in_lock_step(self.send, lambda: self.usable, ledger)
 
     def close(self) -> None:
         """Nothing to say goodbye to."""

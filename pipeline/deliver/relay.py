@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from pipeline.deliver.ledger import Ledger
 from pipeline.models import OutgoingMessage, RelayAnswer
 
 MAX_TEXT = 300
@@ -30,6 +31,10 @@ class Session(Protocol):
         message may have been kept, and the session is no longer usable. ``wanted`` is asked before content goes out; when
         it says no, or raises, the connection is closed instead, and the relay surely has no whole message.
         """
+        ...
+
+    def deliver(self, ledger: Ledger) -> None:
+        """Send what the ledger gives until it gives no more, or the session is over. Raises only what the ledger raises."""
         ...
 
     @property
@@ -70,6 +75,8 @@ def mask(text: str) -> str:
 
     Of a mail address only the first letter and the domain are kept (``a…@example.org``): promise 7.
     """
+    if len(text) <= MAX_TEXT and "@" not in text and "%" not in text and text.isascii() and text.isprintable():
+        return " ".join(text.split())
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     masked = _ADDRESS.sub(lambda address: address[0].lstrip('"')[:1] + "…@", line.replace("%40", "@"))
     return masked if len(masked) <= MAX_TEXT else masked[: MAX_TEXT - 1] + "…"

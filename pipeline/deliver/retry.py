@@ -22,7 +22,8 @@ MAIL, RCPT, DATA           no answer                                    deferred
 dot                        no answer after the dot was handed over      uncertain
 =========================  ===========================================  ==========================================
 
-A deferral never goes past the deadline: what would be tried again after it expires at it.
+A deferral never goes past the deadline: what would be tried again after it expires at it. A reply that says when ("greylisted,
+try again in 300 seconds") is taken at its word, within a minute and four hours.
 """
 
 from __future__ import annotations
@@ -36,6 +37,15 @@ BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 
 """How long after the first, second, … attempt the next one is made; the last one repeats."""
 JITTER = 0.2
 """The share by which a wait is made shorter or longer, so that deferred deliveries do not come back as one."""
+
+_SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=4)
+_WHEN = re.compile(
+    r"\b(?:retry|try again|again|come back|wait|after|in)\b[^0-9]{0,20}"
+    r"(?:(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2}):(?P<s>[0-9]{2})\b"
+    r"|(?P<n>[0-9]{1,5}) ?(?P<unit>s|m|h|seconds?|secs?|minutes?|mins?|hours?)\b)",
+    re.IGNORECASE,
+)
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 
 _OPENING = (Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH)
 _NO_SUCH_ADDRESS = frozenset(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"))
@@ -75,6 +85,7 @@ def decide(
     return defer(
         reason,
         _blame_for_deferral(answer),
+        hint=_hint(answer),
         attempts=attempts,
         opened_at=opened_at,
         deadline=deadline,
@@ -84,12 +95,21 @@ def decide(
 
 
 def defer(
-    reason: str, blame: Blame, *, attempts: int, opened_at: datetime, deadline: timedelta, now: datetime, jitter: float
+    reason: str,
+    blame: Blame,
+    *,
+    attempts: int,
+    opened_at: datetime,
+    deadline: timedelta,
+    now: datetime,
+    jitter: float,
+    hint: timedelta | None = None,
 ) -> RetryDecision:
-    """Try again after a while, at the latest at the deadline; expired when that has passed."""
+    """Try again after a while, or after ``hint``, never before it; at the latest at the deadline, expired when that has passed."""
     if expired(opened_at, deadline, now):
         return RetryDecision(DeliveryStatus.EXPIRED, blame, f"not accepted by the deadline; {reason}")
-    wait = BACK_OFF[min(attempts, len(BACK_OFF) - 1)] * (1 + JITTER * (2 * jitter - 1))
+    usual = BACK_OFF[min(attempts, len(BACK_OFF) - 1)] * (1 + JITTER * (2 * jitter - 1))
+    wait = usual if hint is None else hint * (1 + JITTER * jitter)
     return RetryDecision(DeliveryStatus.DEFERRED, blame, reason, next_at=min(now + wait, opened_at + deadline))
 
 
@@ -148,6 +168,18 @@ def _blame_for_deferral(answer: RelayAnswer) -> Blame:
     if answer.code == 452 or answer.enhanced.startswith("4.7.") or _POLICY_WORD.search(answer.text):
         return Blame.POLICY
     return Blame.RELAY if answer.stage is Stage.MAIL else Blame.DELIVERY
+
+
+def _hint(answer: RelayAnswer) -> timedelta | None:
+    """How long the relay asks us to wait, None where it does not say."""
+    found = _WHEN.search(answer.text) if _is_refusal(answer, 4) else None
+    if found is None:
+        return None
+    if found["n"]:
+        asked = int(found["n"]) * _UNITS[found["unit"][0].lower()]
+    else:
+        asked = timedelta(hours=int(found["h"]), minutes=int(found["m"]), seconds=int(found["s"]))
+    return min(max(asked, _SOONEST), _LATEST)
 
 
 def _reason(answer: RelayAnswer) -> str:

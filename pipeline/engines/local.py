@@ -30,6 +30,7 @@ from pipeline.jobs.collect_source import Collected, collect_source
 from pipeline.jobs.deliver_batch import Tally, deliver_batch
 from pipeline.jobs.disk import watch_disk
 from pipeline.jobs.eve import post_eves
+from pipeline.jobs.feedback import read_feedback
 from pipeline.jobs.images import LookedAt
 from pipeline.jobs.notices import Told, relay_answers, send_notices, tidy, waiting
 from pipeline.jobs.open_edition import Opened, open_edition
@@ -121,6 +122,7 @@ class LocalEngine:
         self._unstored: dict[int, float] = {}
         self._beside: dict[str, threading.Thread] = {}
         self._pinged = -_BETWEEN_PINGS
+        self._listened = -float("inf")
         self._unkept = ""
         self._rates: dict[tuple[str, float | None], RateLimit] = {}
         self._rests = ""
@@ -131,6 +133,7 @@ class LocalEngine:
         report = self._tick()
         if not self.stop.is_set():
             self._watch(report.problems)
+            self._listen(report.problems)  # who bounced or left by mail gets nothing more of what was just opened
             self._notify(report.problems)
             report.sent = self._deliver(report.problems)
             self._notify(report.problems)  # what the deliveries found out needs a person now, not at the next run
@@ -161,6 +164,8 @@ class LocalEngine:
             if not self._start("deliver", lambda: self._mail(problems)):
                 self._start("notices", lambda: self._inform(problems))
             self._start("ping", self._ping)
+            if self._listens():
+                self._start("feedback", lambda: self._listen(problems))
         try:
             for problem in self.fresh_problems():
                 self.say(lines.problem(problem))
@@ -278,6 +283,19 @@ class LocalEngine:
     def _inform(self, problems: list[str]) -> None:
         self._watch(problems)
         self._notify(problems, judge=False)
+
+    def _listens(self) -> bool:
+        """Whether it is time to look for what came back."""
+        settings = self.site.settings.feedback
+        return settings.wanted and time.monotonic() - self._listened >= settings.every.total_seconds()
+
+    def _listen(self, problems: list[str]) -> None:
+        """Read what came back: bounces, complaints, unsubscribes. Beside all else, for a mail server may take its time."""
+        site = self.site
+        if site.settings.feedback.wanted:
+            self._listened = time.monotonic()
+            heard = self._guard("feedback", problems, lambda: read_feedback(site, self.clock, self.stop))
+            self._say(lines.heard(heard) if heard else "")
 
     def _watch(self, problems: list[str]) -> None:
         """Find out that mail will have to wait before it does. It may ask site.url, so it is beside the tick."""

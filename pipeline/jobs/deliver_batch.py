@@ -1,27 +1,33 @@
 """Deliver what is open: claim │ splice │ send │ decide │ settle, on as many connections as the relay has (promises 1–3).
 
-Each connection is a thread with one claim at a time. It claims only when its session is open and its turn has come, and the
-claim is committed before the first byte of its message leaves; the outcome is committed together with the next claim. So a
-kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
+Each connection is a thread with one claim at a time, of one delivery at first and of up to 500 where they go quickly. It
+claims only when its session is open and its turn has come; the claim is committed before the first byte of its messages
+leaves, and the outcomes together with the next claim. In between a journal holds what is about to be sent and what was
+answered. So a kill at any moment leaves at most one delivery per connection of which nobody knows whether the relay kept it.
 """
 
 from __future__ import annotations
 
-import random
+import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pipeline.compose import message
-from pipeline.deliver import retry
+from pipeline.deliver.journal import FOLDER, Journal
 from pipeline.deliver.limits import Breaker, RateLimit
 from pipeline.deliver.relay import Relay, Session
-from pipeline.jobs import rehearsed
+from pipeline.errors import StoreError
+from pipeline.jobs import outcomes, rehearsed, signing
+from pipeline.jobs.claim_in_hand import ClaimInHand
+from pipeline.jobs.fold_journals import fold_journals
+from pipeline.jobs.outcomes import Outcome
+from pipeline.jobs.return_path import return_path
 from pipeline.jobs.site import Site
 from pipeline.jobs.sweep import recover
 from pipeline.models import (
@@ -32,16 +38,21 @@ from pipeline.models import (
     Personal,
     RelayAnswer,
     RetryDecision,
-    SubscriptionStatus,
 )
-from pipeline.store import Tx, deliveries, editions, runs, snoozing, subscribers
+from pipeline.store import Tx, deliveries, editions, runs
 from pipeline.store.deliveries import Claim
 from pipeline.store.editions import EditionRecord
+
+if TYPE_CHECKING:
+    from pipeline.jobs.signing_pool import SigningPool
 
 _FAULTS_IN_A_ROW = 3
 _POLICY_PAUSE = timedelta(minutes=15)
 _GRACE_SECONDS = 8.0
-_WATCH_SECONDS = 0.5
+_FIRST_CLAIM = 1
+_MOST, _MOST_SHARED = 500, 64
+_BRISK_SECONDS = 1.0
+"""What was sent within that time may be claimed twice as many at once; what took longer, half as many."""
 _HANDED_BACK = 2
 """So often a delivery may come back unsent in one batch: then it is something about it, and others have their turn."""
 
@@ -77,7 +88,7 @@ def deliver_batch(
     with site.store.read() as tx:
         waiting = editions.open_editions(tx, EditionStatus.SENDING)
     batch = _Batch(site, relay, process, clock, stop, progress, rate or RateLimit(relay.rate))
-    batch.run([edition for edition in waiting if edition_id in (None, edition.id)])
+    batch.run(signing.able(site, [edition for edition in waiting if edition_id in (None, edition.id)], clock()))
     return batch.tally
 
 
@@ -110,15 +121,24 @@ class _Batch:
         self._at_work = 0
         self._handed_back: Counter[int] = Counter()
         self._down = threading.Event()
-        self._variants: dict[int, bytes] = {}
+        self._refused: dict[int, tuple[int, ...]] = {}
+        self._overruled: set[int] = set()
+        self._failed: set[int] = set()
+        self._variants: dict[int, signing.Fillable] = {}
+        # With a rate, claims of about a second; the other machines of a PostgreSQL store wait for no more than 64 (promise 2).
+        shared = relay.rate / relay.connections if relay.rate else float("inf")
+        self.most = max(1, int(min(shared, _MOST if site.store.is_sqlite else _MOST_SHARED)))
+        self._pool: SigningPool | None = None
+        self._connections: list[_Connection] = []
         self._errors: list[BaseException] = []
 
     def run(self, waiting: Sequence[EditionRecord]) -> None:
         """Work through the editions, oldest first, on all connections."""
         if not waiting:
             return
-        self._recover()  # of an earlier batch of this process that ended in an error: its connections are gone
+        self._recover()  # of an earlier batch of this process that could not do so itself: its connections are gone
         self._at_work = self.relay.connections
+        self._pool = signing.pool_for(self.site.settings, waiting)
         threads = [
             threading.Thread(target=self._guarded, args=(index, waiting), name=f"{self.relay.name}-{index}", daemon=True)
             for index in range(self.relay.connections)
@@ -126,7 +146,11 @@ class _Batch:
         for thread in threads:
             thread.start()
         self._wait(threads)
+        if self._pool is not None and not any(thread.is_alive() for thread in threads):
+            self._pool.close()
         if self._errors:
+            with contextlib.suppress(StoreError):
+                self._recover()
             raise self._errors[0]
         self._conclude(waiting)
 
@@ -150,15 +174,23 @@ class _Batch:
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
+            for connection in self._connections:
+                connection.journal.seal()
             self.tally.unsettled = self._recover()
 
     def _recover(self) -> int:
+        def mine(lease: str) -> bool:
+            return lease.startswith(f"{self.process}#")
+
+        fold_journals(self.site, mine, self.clock())
         with self.site.store.write() as tx:
-            return sum(one.count for one in recover(tx, lambda lease: lease.startswith(f"{self.process}#"), self.clock()))
+            return sum(one.count for one in recover(tx, mine, self.clock()))
 
     def _guarded(self, index: int, waiting: Sequence[EditionRecord]) -> None:
         try:
-            _Connection(self, f"{self.process}#{index}").work(waiting)
+            connection = _Connection(self, f"{self.process}#{index}")
+            self._connections.append(connection)
+            connection.work(waiting)
         except BaseException as error:
             self._errors.append(error)
             self._down.set()
@@ -168,19 +200,48 @@ class _Batch:
         """Whether connections should claim nothing more."""
         return self.stop.is_set() or self._down.is_set()
 
-    def variant(self, variant_id: int) -> bytes:
-        """The stored bytes of a variant; an edition has few, so all stay at hand."""
+    def variant(self, variant_id: int, edition: EditionRecord) -> signing.Fillable:
+        """The template of a variant; an edition has few, so all stay at hand."""
         with self._lock:
             if variant_id not in self._variants:
                 with self.site.store.read() as tx:
-                    self._variants[variant_id] = editions.variant_data(tx, variant_id)
+                    data = editions.variant_data(tx, variant_id)
+                self._variants[variant_id] = signing.template(self.site.settings, edition.dkim, data, self._pool)
             return self._variants[variant_id]
 
-    def count(self, status: DeliveryStatus) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Note an outcome and tell whoever watches."""
         with self._lock:
-            self.tally.outcomes[status] += 1
+            self.tally.outcomes[outcome.decision.status] += 1
+            if outcome.decision.status is DeliveryStatus.FAILED:
+                self._failed.add(outcome.claim.id)
             self.progress(self.tally)
+
+    def heard(self, outcome: Outcome) -> bool:
+        """An answer that blames somebody; whether its connection should record it before it goes on."""
+        assert outcome.answer is not None
+        refused = self.breaker.record(outcome.answer, outcome.decision, outcome.claim.id)
+        if refused:
+            with self._lock:
+                self._refused[outcome.claim.id] = refused
+                self._overruled.update(refused)
+        return bool(refused) or outcome.decision.blame in (Blame.RELAY, Blame.EDITION)
+
+    def refused_by(self, outcome: Outcome) -> tuple[int, ...]:
+        """The deliveries that the relay refused for what turned out to concern everybody, where this outcome showed it."""
+        with self._lock:
+            return self._refused.pop(outcome.claim.id, ())
+
+    def overruled(self, heard: Sequence[Outcome], now: datetime) -> list[Outcome]:
+        """The outcomes as they are recorded: what was refused for a policy that concerns everybody is tried again later."""
+        with self._lock:
+            later = now + _POLICY_PAUSE
+            return [
+                replace(one, decision=replace(one.decision, status=DeliveryStatus.DEFERRED, next_at=later))
+                if one.claim.id in self._overruled and one.decision.status is DeliveryStatus.FAILED
+                else one
+                for one in heard
+            ]
 
     def leave(self) -> bool:
         """A connection ends; whether it was the last one at work."""
@@ -227,76 +288,101 @@ class _Batch:
     def pause_relay(self, tx: Tx, ids: Sequence[int], reason: str) -> None:
         """Everybody was refused for the same policy: nobody's address is to blame, so the relay waits for a person."""
         now = self.clock()
-        moved = deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
+        deliveries.defer(tx, ids, now + _POLICY_PAUSE, now)
         runs.set_relay_paused(tx, self.relay.name, True, reason)
         fix = f'Mend the cause, then "gazet resume {self.relay.name}".'
         runs.problem(
             tx, f"relay:{self.relay.name}", f"relay {self.relay.name} was paused: it refused five in a row: {reason}", fix, now
         )
         with self._lock:
+            moved = len(self._failed.intersection(ids))
             self.tally.outcomes[DeliveryStatus.FAILED] -= moved
             self.tally.outcomes[DeliveryStatus.DEFERRED] += moved
             self.tally.problem = reason
         self._down.set()
 
 
-class _Watch:
-    """Whether the person behind a claim is still there, asked anew when the last time was half a second ago.
-
-    So that after somebody has left, a slow relay gets nothing of theirs a second later. ``left``: what was found.
-    """
-
-    def __init__(self, ask: Callable[[], RetryDecision | None], asked: float) -> None:
-        self._ask = ask
-        self._asked = asked
-        self.left: RetryDecision | None = None
-
-    def __call__(self) -> bool:
-        if self.left is None and time.monotonic() - self._asked > _WATCH_SECONDS:
-            self._asked = time.monotonic()
-            self.left = self._ask()
-        return self.left is None
-
-
 class _Connection:
-    """One thread and its session with the relay."""
+    """One thread, its session with the relay, and its journal."""
 
     def __init__(self, batch: _Batch, lease: str) -> None:
         self.batch = batch
         self.lease = lease
         self.session: Session | None = None
+        self.journal = Journal(batch.site.settings.path(FOLDER), lease)
         self.refused = False
-        self.asked = 0.0
+        self.turns = 0
+        self.most = _FIRST_CLAIM
 
     def work(self, waiting: Sequence[EditionRecord]) -> None:
         """Send edition after edition until none has a delivery that is due."""
+        done = False
         try:
             for edition in waiting:
-                while (claim := self._take_turn(edition)) is not None:
-                    self._send_on(edition, claim)
+                while claims := self._take_turn(edition):
+                    self._send_on(edition, claims)
+            done = True
         finally:
+            self.journal.close(remove=done)
             if self.session is not None:
                 self.session.close()
             if not self.refused:
                 self.batch.leave()
 
-    def _take_turn(self, edition: EditionRecord) -> Claim | None:
-        """The first claim of a row of messages: when something is due, it is this connection's turn, and it has a session."""
+    def _take_turn(self, edition: EditionRecord) -> list[Claim]:
+        """The first claim of a row of claims: when something is due, it is this connection's turn, and it has a session."""
         with self.batch.site.store.read() as tx:
             due = deliveries.any_due(tx, edition.id, self.batch.clock())
         if not due or not self._connect() or not self.batch.rate.wait(self.batch.stop) or not self._connect():
-            return None
+            return []
+        self.turns = 1
         with self.batch.site.store.write() as tx:
             return self._claim(tx, edition)
 
-    def _send_on(self, edition: EditionRecord, claim: Claim | None) -> None:
-        """Message after message while the session lasts; each one's outcome is committed with the next one's claim."""
-        while claim is not None:
+    def _send_on(self, edition: EditionRecord, claims: list[Claim]) -> None:
+        """Claim after claim while the session lasts; each one's outcomes are committed with the next one."""
+        while claims:
             assert self.session is not None
-            watch = _Watch(partial(self._gone_meanwhile, claim), self.asked)
-            answer = self.session.send(outgoing(self.batch.site, edition, claim, self.batch.variant(claim.variant_id)), watch)
-            go_on = self.batch.relay.rate is None and self.session.usable
-            claim = self._settle(edition, claim, answer, watch.left, go_on=go_on)
+            hand = self._in_hand(edition, claims)
+            try:
+                self.session.deliver(hand)
+            except BaseException:  # what was answered is a fact; of the rest the journal goes on to tell
+                with contextlib.suppress(StoreError):
+                    self._write_down(edition, hand, go_on=False)
+                raise
+            claims = self._fold(edition, hand, go_on=self.batch.relay.rate is None and self.session.usable)
+
+    def _in_hand(self, edition: EditionRecord, claims: list[Claim]) -> ClaimInHand:
+        site = self.batch.site
+        self.journal.claim((one.id, one.edition_id, one.subscription_id) for one in claims)
+        return ClaimInHand(
+            edition,
+            claims,
+            self.journal,
+            message=lambda claim: outgoing(site, edition, claim, self.batch.variant(claim.variant_id, edition)),
+            gone=self._gone,
+            rests=lambda: self._rests(edition),
+            over=lambda: self.batch.over,
+            turn=self._turn,
+            heard=self.batch.heard,
+            clock=self.batch.clock,
+            left=self._gone(claims),
+        )
+
+    def _turn(self) -> bool:
+        """The first turn was waited for before the claim."""
+        if self.turns:
+            self.turns -= 1
+            return not self.batch.over
+        return not self.batch.over and self.batch.rate.wait(self.batch.stop)
+
+    def _gone(self, claims: Sequence[Claim]) -> dict[int, RetryDecision]:
+        with self.batch.site.store.read() as tx:
+            return outcomes.gone(self.batch.site, tx, claims)
+
+    def _rests(self, edition: EditionRecord) -> bool:
+        with self.batch.site.store.read() as tx:
+            return deliveries.rests(tx, edition.id, self.batch.relay.name)
 
     def _connect(self) -> bool:
         """A usable session, before anything is claimed for it."""
@@ -318,113 +404,81 @@ class _Connection:
             with self.batch.site.store.write() as tx:
                 self.batch.fault(tx, _line(answer), final=True)
 
-    def _claim(self, tx: Tx, edition: EditionRecord) -> Claim | None:
-        """The next delivery to somebody who is still there; who has left becomes suppressed here, who rests is passed over."""
+    def _claim(self, tx: Tx, edition: EditionRecord) -> list[Claim]:
+        """The next deliveries, as many as were sent within a second before."""
+        batch, now = self.batch, self.batch.clock()
+        if batch.over or now >= edition.deadline_at:
+            return []
+        put_off, name, most = batch.put_off(), batch.relay.name, min(self.most, batch.most)
+        return deliveries.claim_many(tx, edition.id, relay=name, lease=self.lease, now=now, most=most, without=put_off)
+
+    def _fold(self, edition: EditionRecord, hand: ClaimInHand, *, go_on: bool) -> list[Claim]:
+        """Commit the outcomes, where the session goes on together with the next claim; then the journal has nothing new."""
+        self.journal.sync()
+        self.most = min(self.most * 2, self.batch.most) if hand.seconds < _BRISK_SECONDS else max(self.most // 2, 1)
+        claims = self._write_down(edition, hand, go_on=go_on and hand.fault is None)
+        if not self.journal.sealed:
+            self.journal.clear()
+        return claims
+
+    def _write_down(self, edition: EditionRecord, hand: ClaimInHand, *, go_on: bool) -> list[Claim]:
         now = self.batch.clock()
-        while not self.batch.over and now < edition.deadline_at:
-            claim = deliveries.claim(
-                tx, edition.id, relay=self.batch.relay.name, lease=self.lease, now=now, without=self.batch.put_off()
-            )
-            self.asked = time.monotonic()
-            if claim is None or (left := self._left(tx, claim)) is None:
-                return claim
-            self._withhold(tx, claim, left, now)
-            self.batch.count(left.status)
-        return None
-
-    def _withhold(self, tx: Tx, claim: Claim, left: RetryDecision, now: datetime) -> None:
-        """Somebody who only rests gets its items later."""
-        deliveries.settle(tx, claim, left, None, now)
-        if left.status is DeliveryStatus.CANCELLED:
-            snoozing.taken_back(tx, claim.id)
-
-    def _gone_meanwhile(self, claim: Claim) -> RetryDecision | None:
-        with self.batch.site.store.read() as tx:
-            return self._left(tx, claim)
-
-    def _left(self, tx: Tx, claim: Claim) -> RetryDecision | None:
-        status = deliveries.subscription_status(tx, claim.subscription_id)
-        if status is SubscriptionStatus.SNOOZED:
-            return RetryDecision(DeliveryStatus.CANCELLED, Blame.NOBODY, snoozing.REASON, count_attempt=False)
-        reason = f"the subscription is {status}" if status is not SubscriptionStatus.ACTIVE else ""
-        if not reason and subscribers.suppressed(tx, self.batch.site.links.address_hash(claim.address)):
-            reason = "the address is on the suppression list"
-        if not reason:
-            return None
-        return RetryDecision(DeliveryStatus.SUPPRESSED, Blame.NOBODY, reason, count_attempt=False)
-
-    def _settle(
-        self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, left: RetryDecision | None, *, go_on: bool
-    ) -> Claim | None:
-        """Commit the outcome, where the session goes on together with the next claim."""
-        now = self.batch.clock()
-        decision = left or self._decide(edition, claim, answer, now)
         with self.batch.site.store.write() as tx:
-            if left is not None:
-                self._withhold(tx, claim, left, now)
-            else:
-                deliveries.settle(tx, claim, decision, answer, now)
-            self.batch.count(decision.status)
-            if left is None:
-                self._consequences(tx, edition, claim, answer, decision, now)
-            return self._claim(tx, edition) if go_on else None
+            settled = self.batch.overruled(hand.outcomes, now)
+            outcomes.write(self.batch.site, tx, edition, settled, now)
+            # Another connection may have heard the fifth refusal meanwhile, and have looked for these rows before they said so.
+            settled, before = self.batch.overruled(settled, now), settled
+            deliveries.defer(tx, [one.claim.id for one in before if one not in settled], now + _POLICY_PAUSE, now)
+            deliveries.hand_back(tx, self.lease, hand.unsent, now)
+            for one in settled:
+                self.batch.count(one)
+                self._consequences(tx, edition, one, now)
+            if hand.fault is not None:
+                self._set_aside(tx, edition, hand.fault, now)
+            return self._claim(tx, edition) if go_on else []
 
-    def _decide(self, edition: EditionRecord, claim: Claim, answer: RelayAnswer, now: datetime) -> RetryDecision:
-        deadline = edition.deadline_at - edition.opened_at
-        jitter = random.random()  # noqa: S311
-        decision = retry.decide(
-            answer, attempts=claim.attempts, opened_at=edition.opened_at, deadline=deadline, now=now, jitter=jitter
-        )
-        if decision.status is DeliveryStatus.EXPIRED:  # the sweep expires it, with its cursor and with a word about it
-            return replace(decision, status=DeliveryStatus.DEFERRED, next_at=edition.deadline_at)
-        return decision
+    def _set_aside(self, tx: Tx, edition: EditionRecord, fault: Exception, now: datetime) -> None:
+        """An edition whose messages cannot be made keeps no other one waiting."""
+        reason = f"its messages cannot be made: {fault}"
+        editions.set_status(tx, edition.id, EditionStatus.PAUSED, reason)
+        fix = f'Mend that, then "gazet resume {edition.label}"; or "gazet cancel {edition.label}".'
+        runs.problem(tx, f"edition:{edition.label}", f"edition {edition.label} was paused: {reason}", fix, now)
 
-    def _consequences(
-        self, tx: Tx, edition: EditionRecord, claim: Claim, answer: RelayAnswer, decision: RetryDecision, now: datetime
-    ) -> None:
-        """What an answer means beyond its own delivery."""
-        if answer.accepted:
+    def _consequences(self, tx: Tx, edition: EditionRecord, outcome: Outcome, now: datetime) -> None:
+        """What an answer means beyond its own delivery and person."""
+        decision = outcome.decision
+        if outcome.answer is not None and outcome.answer.accepted:
             self.batch.works(tx)
-        if decision.suppress:
-            subscribers.suppress(tx, self.batch.site.links.address_hash(claim.address), decision.reason, now)
-            subscribers.bounce(tx, claim.address, now)
-        if decision.status is DeliveryStatus.UNCERTAIN:
-            self._uncertain(tx, edition, claim, now)
-        if decision.status is DeliveryStatus.QUEUED:
-            self.batch.hand_back(claim.id)
+        if outcome.answer is not None and decision.status is DeliveryStatus.QUEUED:
+            self.batch.hand_back(outcome.claim.id)
         if decision.blame is Blame.RELAY:
             self.batch.fault(tx, decision.reason, final=False)
         if decision.blame is Blame.EDITION:
             editions.set_status(tx, edition.id, EditionStatus.PAUSED, decision.reason)
             fix = f'Shorten it or use another relay, then "gazet resume {edition.label}".'
             runs.problem(tx, f"edition:{edition.label}", f"edition {edition.label} was paused: {decision.reason}", fix, now)
-        if refused := self.batch.breaker.record(answer, decision, claim.id):
+        if refused := self.batch.refused_by(outcome):
             self.batch.pause_relay(tx, refused, decision.reason)
-
-    def _uncertain(self, tx: Tx, edition: EditionRecord, claim: Claim, now: datetime) -> None:
-        """The line broke behind the final dot. Sent again once; a second time in doubt waits for a person."""
-        if edition.uncertain == "resend" and claim.uncertain_at is None:
-            deliveries.resend(tx, claim.id)
-            return
-        fix = f'See "gazet verify {edition.label}"; "gazet retry {edition.label}" sends them again.'
-        what = f"edition {edition.label}: the relay left some deliveries without an answer; they are held as uncertain"
-        runs.problem(tx, f"uncertain:{edition.label}", what, fix, now)
 
 
 def _line(answer: RelayAnswer) -> str:
     return " ".join(part for part in (f"{answer.stage}:", str(answer.code or ""), answer.enhanced, answer.text) if part)
 
 
-def outgoing(site: Site, edition: EditionRecord, claim: Claim, data: bytes) -> OutgoingMessage:
+def outgoing(site: Site, edition: EditionRecord, claim: Claim, variant: signing.Fillable) -> OutgoingMessage:
     """The exact message of a delivery: a function of (edition, subscription) as frozen at opening (promise 3)."""
     identity = message.message_id(edition.id, claim.subscription_id, edition.message_id_domain)
+    unsubscribe_url, unsubscribe_mailto, preferences_url = site.links.of_subscription(
+        edition.base_url, edition.unsubscribe_mail, claim.subscription_id
+    )
     personal = Personal(
         address=claim.address,
         name=claim.name,
         message_id=identity,
-        unsubscribe_url=site.links.unsubscribe_url(edition.base_url, claim.subscription_id),
-        unsubscribe_mailto=site.links.unsubscribe_mailto(edition.unsubscribe_mail, claim.subscription_id),
-        preferences_url=site.links.preferences_url(edition.base_url, claim.subscription_id),
+        unsubscribe_url=unsubscribe_url,
+        unsubscribe_mailto=unsubscribe_mailto,
+        preferences_url=preferences_url,
     )
-    key = identity.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, edition.envelope_from, claim.address, message.splice(data, personal))
+    plain = variant.plain and (identity + claim.address + claim.name).isascii()
+    sender = return_path(site, site.relay_name, edition.envelope_from, edition.id, claim.subscription_id)
+    return OutgoingMessage(message.key_of(identity), sender, claim.address, variant.fill(personal), plain)

@@ -67,6 +67,15 @@ def fold(lines: Iterable[Line]) -> History:
     return told
 
 
+def supplement(told: History, journals: Iterable[Became]) -> None:
+    """What journals know of deliveries of which the record says last that they were on the wire, and any acceptance."""
+    for one in journals:
+        word = told.words.get(one.edition, {}).get(int(one.subscriptions))
+        on_the_wire = word is not None and word.status is DeliveryStatus.SENDING
+        if on_the_wire or one.status == DeliveryStatus.ACCEPTED:
+            _take(told, one)
+
+
 def _take(told: History, fact: Fact) -> None:
     match fact:
         case EditionOpened():

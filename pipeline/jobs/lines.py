@@ -10,12 +10,13 @@ from typing import Any
 from pipeline.config import OUTBOX
 from pipeline.jobs.collect_source import Collected
 from pipeline.jobs.deliver_batch import Tally
+from pipeline.jobs.feedback import Heard
 from pipeline.jobs.images import LookedAt
 from pipeline.jobs.notices import Told
 from pipeline.jobs.open_edition import Opened
 from pipeline.jobs.publish_feed import Published
 from pipeline.jobs.sweep import Swept
-from pipeline.models import DeliveryStatus, ImageState
+from pipeline.models import DeliveryStatus, FeedbackDone, FeedbackKind, ImageState
 from pipeline.store.runs import ProblemRecord
 
 
@@ -133,6 +134,16 @@ def told(one: Told) -> Line:
     level = "warning" if one.problem else "info"
     text = f"notices through {one.relay}: {', '.join(counts) or one.problem}"
     return Line(text, "told", {"relay": one.relay, "outcomes": outcomes, "problem": one.problem}, level=level)
+
+
+def heard(one: Heard) -> Line:
+    """What came back by mail; empty where nothing did."""
+    kinds = {str(kind): number for kind in FeedbackKind if (number := one.kinds[kind])}
+    done = {str(what): number for what in FeedbackDone if (number := one.done[what])}
+    found = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    changed = ", ".join(f"{number} {what}" for what, number in done.items() if what != FeedbackDone.NOTHING)
+    text = f"came back: {found}" + (f" ({changed})" if changed else "") if found else ""
+    return Line(text, "came back", {"kinds": kinds, "done": done})
 
 
 def swept(one: Swept) -> Line:

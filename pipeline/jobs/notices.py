@@ -18,7 +18,7 @@ from pipeline.compose.message import Letter
 from pipeline.deliver import retry
 from pipeline.deliver.limits import RateLimit
 from pipeline.deliver.relay import Relay, Session, mask
-from pipeline.jobs import trust
+from pipeline.jobs import signing, trust
 from pipeline.jobs.site import Site
 from pipeline.models import Blame, DeliveryStatus, OutgoingMessage, RelayAnswer, RetryDecision
 from pipeline.store import Tx, notices, runs, signups, subscribers
@@ -61,6 +61,7 @@ def post(
     subject, text = words
     identity = message.notice_id(dedupe_key, now, site.host)
     data = message.letter(Letter(sender, recipient, subject, text, now, identity, language, unsubscribe))
+    data = signing.signed(site.settings, sender, data)
     notices.add(tx, NewNotice(kind, recipient, dedupe_key, parseaddr(sender)[1], data, now, deadline_at))
 
 

@@ -19,7 +19,7 @@ from pipeline.compose.select import select
 from pipeline.config import FeedSettings, Settings
 from pipeline.errors import StoreError
 from pipeline.jobs import intro as intros
-from pipeline.jobs import slots
+from pipeline.jobs import signing, slots
 from pipeline.jobs.credits import credited
 from pipeline.jobs.pictures import are_mailed, with_pictures
 from pipeline.jobs.site import Site, feed_url, host_of
@@ -104,6 +104,7 @@ def _new_edition(site: Site, feed: FeedSettings, now: datetime) -> NewEdition:
         envelope_from=sender,
         unsubscribe_mail=feed.digest.unsubscribe_mail or site.settings.site.contact,
         uncertain=feed.digest.uncertain,
+        dkim=signing.mark(site.settings, sender),
     )
 
 

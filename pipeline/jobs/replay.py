@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pipeline.deliver import journal
 from pipeline.jobs import slots
-from pipeline.jobs.history import Change, History, RemadeEdition, ReplayPlan, decide, fold
+from pipeline.jobs.fold_journals import facts
+from pipeline.jobs.history import Change, History, RemadeEdition, ReplayPlan, decide, fold, supplement
 from pipeline.jobs.lines import count
 from pipeline.jobs.open_edition import open_edition
 from pipeline.jobs.site import Site
@@ -80,7 +82,10 @@ class Traces:
 
     def read(self) -> History:
         """From the day before the anchor's on: a transaction may be on record a moment before it is in the database."""
-        return fold(line for day in self._days() for line in record.parse(self._lines(day)))
+        told = fold(line for day in self._days() for line in record.parse(self._lines(day)))
+        # What a process that died had heard, or had not begun, is known to its journal alone.
+        supplement(told, facts(self.folders[0].parent / Path(journal.FOLDER).name))
+        return told
 
     def until(self) -> datetime | None:
         """When the last line was written."""

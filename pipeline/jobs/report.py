@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pipeline.compose.message import message_id
 from pipeline.config import OUTBOX, RelaySettings
+from pipeline.deliver import journal
 from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import operate, trust
+from pipeline.jobs.fold_journals import accounts
 from pipeline.jobs.lines import count
 from pipeline.jobs.published_parts import parts_of
 from pipeline.jobs.site import Site
@@ -20,6 +22,7 @@ from pipeline.store import (
     deliveries,
     editions,
     feed_items,
+    feedback,
     feeds,
     items,
     relays,
@@ -31,6 +34,7 @@ from pipeline.store import (
 )
 from pipeline.store.deliveries import DeliveryRecord
 from pipeline.store.editions import EditionRecord
+from pipeline.store.feedback import Noted
 from pipeline.store.runs import ProblemRecord, RelayRecord, RunRecord
 from pipeline.store.signups import Waiting
 from pipeline.store.sources import SourceRecord
@@ -249,6 +253,7 @@ class Explanation:
     remarks: tuple[str, ...]
     reason: str = ""
     since: datetime | None = None
+    feedback: tuple[Noted, ...] = ()
 
 
 def explain(site: Site, address: str, label: str | None) -> Explanation:
@@ -262,9 +267,24 @@ def explain(site: Site, address: str, label: str | None) -> Explanation:
         sent = deliveries.of_subscriptions(tx, [one.id for one in found], edition.id if edition else None)
         zone = ZoneInfo(site.settings.site.timezone)
         remarks = tuple(_why(one, edition, sent, zone) for one in found if edition is None or one.feed == edition.feed)
+        remarks += tuple(_in_hand(site, sent))
         identities = _message_ids(tx, sent)
+        came_back = tuple(feedback.about(tx, [one.id for one in found]))
     why, since = (suppressed.reason, suppressed.created_at) if suppressed else ("", None)
-    return Explanation(address, suppressed is not None, found, tuple(sent), identities, remarks, why, since)
+    return Explanation(address, suppressed is not None, found, tuple(sent), identities, remarks, why, since, came_back)
+
+
+def _in_hand(site: Site, sent: Sequence[DeliveryRecord]) -> Iterator[str]:
+    """What the journals know of deliveries of which the database only knows that they were claimed."""
+    claimed = [one for one in sent if one.status is DeliveryStatus.SENDING]
+    known = list(accounts(site.settings.path(journal.FOLDER))) if claimed else []
+    for one in claimed:
+        account = next((each for each in known if one.id in each.claimed), None)
+        if account is None:
+            continue
+        answer = account.outcomes.get(one.id)
+        begun = "its content was sent or about to be; no answer is noted" if one.id in account.intended else "not begun"
+        yield f"{one.edition}: claimed; the journal says: {f'answered {answer.code or answer.text}' if answer else begun}"
 
 
 def _message_ids(tx: Tx, sent: list[DeliveryRecord]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pipeline.compose.select import select
 from pipeline.config import FeedSettings
 from pipeline.errors import GazetError, UsageError
 from pipeline.jobs import intro as intros
-from pipeline.jobs import open_edition, slots
+from pipeline.jobs import open_edition, signing, slots
 from pipeline.jobs.credits import credited
 from pipeline.jobs.lines import count
 from pipeline.jobs.pictures import beside, with_pictures
@@ -172,7 +172,8 @@ def mail(site: Site, made: Sample) -> bytes:
     identity = made.person.id if made.person else NOBODY
     address = made.person.address if made.person else site.settings.site.contact
     name = made.person.name if made.person else ""
-    return message.splice(made.rendered.data, _personal(site, made.feed, identity, address, name, edition=NOBODY))
+    data = message.splice(made.rendered.data, _personal(site, made.feed, identity, address, name, edition=NOBODY))
+    return signing.signed(site.settings, sender_address(site, made.feed), data)
 
 
 def files(site: Site, made: Sample, now: datetime) -> dict[str, bytes]:
@@ -205,7 +206,8 @@ def as_test(site: Site, made: Sample, address: str) -> OutgoingMessage:
     personal = _personal(site, made.feed, NOBODY, address, made.person.name if made.person else "", edition=new_id())
     data = message.splice(_marked(made.rendered.data), personal)
     key = personal.message_id.strip("<>").partition("@")[0]
-    return OutgoingMessage(key, sender_address(site, made.feed), address, data)
+    sender = sender_address(site, made.feed)
+    return OutgoingMessage(key, sender, address, signing.signed(site.settings, sender, data))
 
 
 def sender_address(site: Site, feed: FeedSettings) -> str:

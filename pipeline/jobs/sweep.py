@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import OUTBOX
+from pipeline.jobs.fold_journals import fold_journals
 from pipeline.jobs.media import prune_media
 from pipeline.jobs.site import Site
 from pipeline.models import DeliveryStatus, EditionStatus
@@ -43,6 +44,7 @@ class Swept:
 
 def sweep(site: Site, is_dead: Callable[[str], bool | None], now: datetime) -> Swept:
     """Put in order what an earlier process could not finish. ``is_dead`` judges the lease tokens of other processes."""
+    fold_journals(site, is_dead, now)
     with site.store.write() as tx:
         recovered = recover(tx, is_dead, now)
         cancelled = sum(
@@ -106,6 +108,8 @@ def _forget_what_left_the_settings(site: Site, tx: Tx) -> None:
     named["source"] = named["flood"] = [source.url for feed in settings.feeds.values() for source in feed.source]
     for kind, names in named.items():
         runs.forget_under(tx, f"{kind}:", {f"{kind}:{name}" for name in names})
+    if not settings.feedback.wanted:
+        runs.forget_under(tx, "feedback", set())
 
 
 def _expire(tx: Tx, edition: EditionRecord, now: datetime) -> int:

@@ -36,6 +36,8 @@ from pipeline.models.words import (
     Confidence,
     DeliveryStatus,
     EditionStatus,
+    FeedbackDone,
+    FeedbackKind,
     ImageState,
     ItemStatus,
     PartKind,
@@ -44,6 +46,7 @@ from pipeline.models.words import (
     SourceKind,
     SourceState,
     SubscriptionStatus,
+    Weight,
 )
 
 __all__ = [
@@ -62,6 +65,8 @@ __all__ = [
     "EditionStatus",
     "FeedDocument",
     "FeedItem",
+    "FeedbackDone",
+    "FeedbackKind",
     "Image",
     "ImageCopy",
     "ImageState",
@@ -98,5 +103,6 @@ __all__ = [
     "Survey",
     "Theirs",
     "Way",
+    "Weight",
     "Whereabouts",
 ]

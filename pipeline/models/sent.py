@@ -39,13 +39,15 @@ class Personal:
 class OutgoingMessage:
     """One message for one recipient. ``data`` has CRLF lines and no dot-stuffing.
 
-    ``key`` is stable across retries of the same mail (the left part of its Message-ID).
+    ``key`` is stable across retries of the same mail (the left part of its Message-ID). ``plain``: whoever made it knows that
+    it is ASCII, that its line ends are CRLF alone and that no line begins with a dot, so that nobody need look again.
     """
 
     key: str
     envelope_from: str
     recipient: str
     data: bytes
+    plain: bool = False
 
 
 class Stage(StrEnum):

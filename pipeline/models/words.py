@@ -117,3 +117,38 @@ class Precision(StrEnum):
 
     TIME = "time"
     DAY = "day"
+
+
+class FeedbackKind(StrEnum):
+    """What a mail that came back says. Only bounces, complaints and unsubscribes can change anything."""
+
+    BOUNCE = "bounce"
+    DELAY = "delay"
+    DELIVERED = "delivered"
+    COMPLAINT = "complaint"
+    REPORT = "report"
+    UNSUBSCRIBE = "unsubscribe"
+    AUTO_REPLY = "auto-reply"
+    UNKNOWN = "unknown"
+
+
+class Weight(StrEnum):
+    """What a bounce says of its address: there is none (hard), not now (soft), nothing (policy), or that we did wrong (ours)."""
+
+    NONE = "none"
+    HARD = "hard"
+    SOFT = "soft"
+    POLICY = "policy"
+    OURS = "ours"
+
+
+class FeedbackDone(StrEnum):
+    """What was done about it. ``unmatched``: it names no mail of ours, or not its recipient; perhaps it is forged."""
+
+    NOTHING = "nothing"
+    UNMATCHED = "unmatched"
+    NOTED = "noted"
+    BOUNCED = "bounced"
+    SUPPRESSED = "suppressed"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"

@@ -1,19 +1,19 @@
 """The delivery ledger: claims, answers and sums (promises 1 to 3).
 
-A claim is one row for one connection, committed before the first byte of its message leaves; the outcome is committed
-after the relay's answer, in the same transaction as the connection's next claim.
+A claim is a few rows for one connection, committed before the first byte of a message leaves; the outcomes are committed
+after the relay's answers, in the same transaction as the connection's next claim. In between the journal keeps them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import BindParameter as Bound
-from sqlalchemy import ColumnElement, Exists, Update, and_, bindparam, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Exists, Integer, Update, and_, any_, bindparam, exists, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -68,19 +68,30 @@ class DeliveryRecord:
 
 
 def claim(tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime, without: Sequence[int] = ()) -> Claim | None:
-    """Take the next delivery of an edition that is being sent; None when there is none to send at ``now``.
+    """Take the next delivery of an edition that is being sent; None when there is none to send at ``now``."""
+    return next(iter(claim_many(tx, edition_id, relay=relay, lease=lease, now=now, most=1, without=without)), None)
+
+
+def claim_many(
+    tx: Tx, edition_id: int, *, relay: str, lease: str, now: datetime, most: int, without: Sequence[int] = ()
+) -> list[Claim]:
+    """Take the next deliveries of an edition that is being sent, at most so many; those that wait longest first.
 
     Nothing is taken while the edition, the relay or the site is paused. ``without`` are deliveries to pass over.
     The condition is repeated outside the subselect: on PostgreSQL a row may have changed hands while it was waited for,
     and without SKIP LOCKED two processes were seen to claim the same rows.
     """
     given = {"edition": edition_id, "with_relay": relay, "token": lease, "at": now, "until": datetime.now(UTC) + LEASE}
+    taken: list[Claim] = []
     for status in (DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED):
-        row = tx.execute(_claim_statement(status, tx.dialect.name), given | {"without": without}).first()
-        if row is not None:
-            note(tx, Became(DeliveryStatus.SENDING, row.edition_id, str(row.subscription_id), relay))
-            return Claim(**{name: getattr(row, name) for name in Claim.__dataclass_fields__})
-    return None
+        if len(taken) < most:
+            statement = _claim_statement(status, tx.dialect.name)
+            rows = tx.execute(statement, given | {"without": without, "most": most - len(taken)})
+            taken += sorted((Claim(*row) for row in rows), key=lambda one: (one.variant_id, one.id))
+    if taken:
+        people = ",".join(str(one.subscription_id) for one in taken)
+        note(tx, Became(DeliveryStatus.SENDING, edition_id, people, relay))
+    return taken
 
 
 @cache
@@ -93,10 +104,13 @@ def _claim_statement(status: DeliveryStatus, dialect: str) -> ReturningUpdate[An
     condition = _queued(edition) if queued else _deferred_until(edition, at)
     order = (DeliveryRow.variant_id if queued else DeliveryRow.next_at, DeliveryRow.id)
     ready = and_(condition, *_nothing_rests(edition, relay), DeliveryRow.id.not_in(bindparam("without", expanding=True)))
-    first = select(DeliveryRow.id).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
+    first = select(DeliveryRow.id).where(ready).order_by(*order).limit(bindparam("most", type_=Integer))
+    first = first.with_for_update(skip_locked=True)
     until = bindparam("until", type_=UtcDateTime) if dialect == "sqlite" else func.now() + LEASE
     values = {"relay": relay, "lease": bindparam("token"), "lease_until": until, "changed_at": at}
-    taken = update(DeliveryRow).where(DeliveryRow.id == first.scalar_subquery(), condition)
+    # PostgreSQL may run a subselect behind IN anew for each row, each time with other rows locked; an array is made once.
+    chosen = DeliveryRow.id.in_(first) if dialect == "sqlite" else DeliveryRow.id == any_(func.array(first.scalar_subquery()))
+    taken = update(DeliveryRow).where(chosen, condition)
     columns = [getattr(DeliveryRow, name) for name in Claim.__dataclass_fields__]
     return taken.values(values | {"status": DeliveryStatus.SENDING}).returning(*columns)
 
@@ -118,6 +132,13 @@ def _nothing_rests(edition_id: Bound[int], relay: Bound[str]) -> tuple[ColumnEle
     )
 
 
+def rests(tx: Tx, edition_id: int, relay: str) -> bool:
+    """Whether a person has paused or cancelled what is claimed of this edition through this relay."""
+    given = {"edition": edition_id, "with_relay": relay}
+    ready = select(and_(*_nothing_rests(bindparam("edition"), bindparam("with_relay"))))
+    return not tx.execute(ready, given).scalar_one()
+
+
 def _queued(edition_id: int | Bound[int]) -> ColumnElement[bool]:
     return and_(DeliveryRow.edition_id == edition_id, _is(DeliveryStatus.QUEUED))
 
@@ -136,15 +157,16 @@ def _clock(tx: Tx) -> Any:
     return datetime.now(UTC) if tx.dialect.name == "sqlite" else func.now()
 
 
-def subscription_status(tx: Tx, subscription_id: int) -> SubscriptionStatus:
-    """Whether the person behind a claim is still there."""
-    return SubscriptionStatus(tx.execute(select(SubscriptionRow.status).where(SubscriptionRow.id == subscription_id)).scalar_one())
+def left(tx: Tx, subscription_ids: Collection[int]) -> dict[int, SubscriptionStatus]:
+    """Those of the people behind claims who are not there any more, or rest."""
+    query = select(SubscriptionRow.id, SubscriptionRow.status).where(SubscriptionRow.status != SubscriptionStatus.ACTIVE)
+    rows = tx.execute(query.where(SubscriptionRow.id.in_(subscription_ids)))
+    return {row.id: SubscriptionStatus(row.status) for row in rows}
 
 
 def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | None, now: datetime) -> None:
     """Write what became of a claim. A relay's last word is a fact and is recorded also when the lease is lost."""
-    given = {"delivery": claim.id, "token": claim.lease, "outcome": decision.status, "again_at": decision.next_at, "at": now}
-    given |= {"said": decision.reason, "tried": claim.attempts + decision.count_attempt}
+    given = _settled(claim, decision, now)
     uncertain = decision.status is DeliveryStatus.UNCERTAIN
     final = decision.status in (DeliveryStatus.ACCEPTED, DeliveryStatus.FAILED)
     fact = answer is not None and answer.code is not None and final
@@ -153,6 +175,59 @@ def settle(tx: Tx, claim: Claim, decision: RetryDecision, answer: RelayAnswer | 
         written = tx.execute(_settle_statement(uncertain=uncertain, late=True), given).rowcount
     if written:
         note(tx, Became(decision.status, claim.edition_id, str(claim.subscription_id)))
+
+
+def settle_many(tx: Tx, settled: Sequence[tuple[Claim, RetryDecision, RelayAnswer | None]], now: datetime) -> None:
+    """The same for many; one after the other where a lease was lost meanwhile."""
+    groups: dict[bool, list[tuple[Claim, RetryDecision, RelayAnswer | None]]] = {}
+    for one in settled:
+        groups.setdefault(one[1].status is DeliveryStatus.UNCERTAIN, []).append(one)
+    for uncertain, group in groups.items():
+        rows = [_settled(claim, decision, now) for claim, decision, _ in group]
+        with tx.begin_nested() as attempt:
+            written = tx.execute(_settle_statement(uncertain=uncertain, late=False), rows).rowcount
+            if written != len(rows):
+                attempt.rollback()
+        if written != len(rows):
+            for one in group:
+                settle(tx, *one, now)
+            continue
+        became: dict[tuple[DeliveryStatus, int], list[str]] = {}
+        for claim, decision, _ in group:
+            became.setdefault((decision.status, claim.edition_id), []).append(str(claim.subscription_id))
+        note(tx, *(Became(status, edition, ",".join(people)) for (status, edition), people in became.items()))
+
+
+def _settled(claim: Claim, decision: RetryDecision, now: datetime) -> dict[str, Any]:
+    given = {"delivery": claim.id, "token": claim.lease, "outcome": decision.status, "again_at": decision.next_at, "at": now}
+    return given | {"said": decision.reason, "tried": claim.attempts + decision.count_attempt}
+
+
+def hand_back(tx: Tx, lease: str, ids: Sequence[int], now: datetime) -> int:
+    """Claimed deliveries of which the relay surely has nothing are queued again, no attempt counted; returns how many."""
+    values = {"status": DeliveryStatus.QUEUED, "next_at": None, "lease": "", "lease_until": None, "changed_at": now}
+    count = 0
+    for start in range(0, len(ids), 500):
+        mine = and_(DeliveryRow.id.in_(ids[start : start + 500]), DeliveryRow.lease == lease, _is(DeliveryStatus.SENDING))
+        count += _change(tx, update(DeliveryRow).where(mine).values(values), DeliveryStatus.QUEUED)
+    return count
+
+
+def held_by(tx: Tx, lease: str) -> list[Claim]:
+    """What is on the wire under this lease."""
+    columns = [getattr(DeliveryRow, name) for name in Claim.__dataclass_fields__]
+    query = select(*columns).where(DeliveryRow.lease == lease, DeliveryRow.status == DeliveryStatus.SENDING)
+    return [Claim(*row) for row in tx.execute(query.order_by(DeliveryRow.id))]
+
+
+def claims_of(tx: Tx, ids: Sequence[int], lease: str) -> list[Claim]:
+    """These deliveries as they were claimed under that lease, whatever became of them since."""
+    columns = [getattr(DeliveryRow, name) for name in Claim.__dataclass_fields__ if name != "lease"]
+    found = []
+    for start in range(0, len(ids), 500):
+        rows = tx.execute(select(*columns).where(DeliveryRow.id.in_(ids[start : start + 500])))
+        found += [Claim(**row._mapping, lease=lease) for row in rows]
+    return found
 
 
 @cache

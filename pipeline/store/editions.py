@@ -45,7 +45,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class NewEdition:
-    """An edition about to be written; ``deadline_at`` counts from ``opened_at``."""
+    """An edition about to be written; ``deadline_at`` counts from ``opened_at``.
+
+    ``dkim``: the domain and keys that sign its mails (``compose.dkim.Signer.mark``); empty: none.
+    """
 
     id: int
     feed: str
@@ -58,6 +61,7 @@ class NewEdition:
     envelope_from: str
     unsubscribe_mail: str
     uncertain: str
+    dkim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class EditionRecord:
     unsubscribe_mail: str
     uncertain: str
     audience: int
+    dkim: str
 
 
 def due_schedules(tx: Tx, feed: str, now: datetime) -> list[DueSchedule]:

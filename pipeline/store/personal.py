@@ -188,13 +188,15 @@ def _scrub(tx: Tx, theirs: Callable[[str], bool]) -> Counter[str]:
     if "signups" in there:
         asked_by = _whose(tx, "signups", "folded", theirs)
         found["signups"] = sum(_remove(tx, part) for part in _parts(asked_by))
+    if "feedback" in there:
+        found["feedback"] = _blank(tx, there, "feedback", "subscription_id", mine, {"reason": ""})
     return +found
 
 
 def _tables(tx: Tx) -> dict[str, set[str]]:
     """The columns of each table that is there."""
     looked = inspect(tx)
-    names = {"subscribers", "deliveries", "consents", "notices", "signups"} & {*looked.get_table_names()}
+    names = {"subscribers", "deliveries", "consents", "notices", "signups", "feedback"} & {*looked.get_table_names()}
     return {name: {one["name"] for one in looked.get_columns(name)} for name in names}
 
 

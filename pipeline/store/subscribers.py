@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -181,6 +181,12 @@ def suppressed(tx: Tx, address_hash: str) -> bool:
     return suppression(tx, address_hash) is not None
 
 
+def suppressed_among(tx: Tx, address_hashes: Collection[str]) -> set[str]:
+    """Those of them that are on the suppression list."""
+    listed = select(SuppressionRow.address_hash).where(SuppressionRow.address_hash.in_(address_hashes))
+    return set(tx.execute(listed).scalars())
+
+
 def suppression(tx: Tx, address_hash: str) -> str | None:
     """Why the address is on the suppression list; None where it is not."""
     return tx.execute(select(SuppressionRow.reason).where(SuppressionRow.address_hash == address_hash)).scalar()
@@ -211,13 +217,13 @@ def settle(tx: Tx, subscription_id: int, seq: int, to_seq: int) -> bool:
     return bool(tx.execute(update(SubscriptionRow).where(mine).values(settled_seq=to_seq)).rowcount)
 
 
-def bounce(tx: Tx, address: str, now: datetime) -> None:
-    """The mailbox does not exist: all subscriptions of the address end."""
+def bounce(tx: Tx, address: str, now: datetime, status: SubscriptionStatus = SubscriptionStatus.BOUNCED) -> None:
+    """The mailbox does not exist, or its person complained (``status``): all subscriptions of the address end."""
     who = select(SubscriberRow.id).where(SubscriberRow.folded == fold(address)).scalar_subquery()
     active = SubscriptionRow.status.not_in(OPTED_OUT)
     query = update(SubscriptionRow).where(SubscriptionRow.subscriber_id == who, active)
-    ended = query.values(status=SubscriptionStatus.BOUNCED, snoozed_until=None, changed_at=now).returning(SubscriptionRow.id)
-    _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), SubscriptionStatus.BOUNCED)
+    ended = query.values(status=status, snoozed_until=None, changed_at=now).returning(SubscriptionRow.id)
+    _note_left(tx, SubscriptionRow.id.in_(tx.execute(ended).scalars().all()), status)
 
 
 def records(

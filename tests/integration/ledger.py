@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import app
+from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.relay import Relay, Session, always
 from pipeline.jobs import report
 from pipeline.models import OutgoingMessage, RelayAnswer
@@ -99,6 +100,24 @@ class Watched:
         made = self.relay.connect()
         return made if isinstance(made, RelayAnswer) else _WatchedSession(made, self)
 
+    def happen(self) -> None:
+        if not self.done:
+            self.done = True
+            self.do()
+
+
+class _WatchedLedger:
+    """The ledger of a session, with what happens between the relay's first answer and its being noted."""
+
+    def __init__(self, ledger: Ledger, owner: Watched) -> None:
+        self.take, self.wanted, self.intend, self.hand_back = ledger.take, ledger.wanted, ledger.intend, ledger.hand_back
+        self._settle = ledger.settle
+        self._owner = owner
+
+    def settle(self, message: OutgoingMessage, answer: RelayAnswer) -> None:
+        self._owner.happen()
+        self._settle(message, answer)
+
 
 class _WatchedSession:
     def __init__(self, session: Session, owner: Watched) -> None:
@@ -111,10 +130,11 @@ class _WatchedSession:
 
     def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
         answer = self.session.send(message, wanted)
-        if not self.owner.done:
-            self.owner.done = True
-            self.owner.do()
+        self.owner.happen()
         return answer
+
+    def deliver(self, ledger: Ledger) -> None:
+        self.session.deliver(_WatchedLedger(ledger, self.owner))
 
     def close(self) -> None:
         self.session.close()

@@ -11,6 +11,7 @@ import typer
 
 from pipeline import config
 from pipeline.cli.commands import app
+from tests.signatures import pem
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -48,9 +49,7 @@ def test_settings_in_the_documents_load(where: str, text: str, tmp_path: Path) -
     for key, secret in re.findall(r'^(\w+)_file = "([^"]+)"', text, re.MULTILINE):
         path = tmp_path / secret.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            {"url": "sqlite:///var/gazet.db", "ping": "https://ping.example.net/x"}.get(key, "secret"), encoding="utf-8"
-        )
+        path.write_text({**_SECRETS, "key": pem("ed25519").decode()}.get(key, "secret"), encoding="utf-8")
         toml = tmp_path / "gazet.toml"
         toml.write_text(toml.read_text(encoding="utf-8").replace(f'"{secret}"', f'"{secret.lstrip("/")}"'), encoding="utf-8")
     loaded = config.load(tmp_path)

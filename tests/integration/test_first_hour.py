@@ -336,7 +336,7 @@ def the_source_breaks_and_an_alert_says_so(operator: Operator, page: NewsPage) -
 
 
 def a_kill_in_the_middle_of_sending(operator: Operator, page: NewsPage) -> None:
-    """Two mails were on the way, and the relay had not taken them yet: so nobody has one twice."""
+    """Two mails were to go, and the relay had nothing of them yet: the journal knows that, so nobody may have one twice."""
     page.tells("De kabel was doorgesneden")
     operator.types("collect")
     operator.relay.hold("mail")
@@ -345,8 +345,8 @@ def a_kill_in_the_middle_of_sending(operator: Operator, page: NewsPage) -> None:
         run.killed()
     operator.relay.go_on()
     assert "2 on the wire when its process ended" in " ".join(operator.types("status").out.split())
-    assert "2 deliveries were on the wire when a process ended" in operator.types("run", "--once").out
-    assert "may have come twice" in " ".join(operator.types("status").out.split())
+    assert "on the wire when a process ended" not in operator.types("run", "--once").out
+    assert "may have come twice" not in " ".join(operator.types("status").out.split())
     operator.got(ANN, DIRK, EVA, title="De kabel was doorgesneden")
 
 
@@ -357,9 +357,9 @@ def upgrades(operator: Operator) -> None:
     assert len(refused.faults) == 1
     assert '"gazet migrate", which copies it first' in refused.err
     done = operator.types("migrate").out
-    assert "0001 → 0004" in done
+    assert "0001 → 0005" in done
     assert "the way back" in done
-    assert list(operator.folder.glob("var/backups/before-0004-*.db"))
+    assert list(operator.folder.glob("var/backups/before-0005-*.db"))
     with operator.runs() as run:
         answers(operator, run)
     assert operator.types("run", "--once").out == ""

@@ -119,14 +119,14 @@ class _Waiting:
 
     def connect(self) -> Any:
         session = self._relay.connect()
-        send = session.send  # type: ignore[union-attr]
+        deliver = session.deliver  # type: ignore[union-attr]
 
-        def wait_and_send(message: Any, *more: Any) -> Any:
+        def wait_and_deliver(ledger: Any) -> None:
             self._reached.set()
             assert self._go_on.wait(20)
-            return send(message, *more)
+            deliver(ledger)
 
-        session.send = wait_and_send  # type: ignore[union-attr, method-assign]
+        session.deliver = wait_and_deliver  # type: ignore[union-attr, method-assign]
         return session
 
 

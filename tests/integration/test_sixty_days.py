@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from pipeline.compose import digest
 from pipeline.config import WEEKDAYS
+from pipeline.deliver.ledger import Ledger, in_lock_step
 from pipeline.deliver.relay import always
 from pipeline.jobs import due, people
 from pipeline.jobs.collect_source import collect_source
@@ -62,6 +63,9 @@ class Keeper:
 
     def connect(self) -> Keeper:
         return self
+
+    def deliver(self, ledger: Ledger) -> None:
+        in_lock_step(self.send, lambda: True, ledger)
 
     def send(self, message: OutgoingMessage, wanted: Callable[[], bool] = always) -> RelayAnswer:
         assert wanted()

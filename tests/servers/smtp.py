@@ -67,6 +67,8 @@ class SmtpServer:
 
     ``tls`` is "none", "starttls" or "tls"; the certificate is for ``names``, its authority in the file ``ca_file``.
     ``users`` maps names to passwords; with them, mail is taken only after AUTH. ``without`` are extensions not offered.
+    ``eager``: goes on after a refusal as if there had been none; a dot is refused only where no RCPT was accepted
+    (RFC 2920, 3.1).
     ``size`` in bytes. ``commands`` are all lines received, ``connections`` counts those accepted.
     """
 
@@ -83,9 +85,10 @@ class SmtpServer:
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
         log: Path | None = None,
         port: int = 0,
+        eager: bool = False,
     ) -> None:
         self.tls, self.users, self.without, self.size = tls, dict(users or {}), frozenset(without), size
-        self.mechanisms, self.log, self.port = mechanisms, log, port
+        self.mechanisms, self.log, self.port, self.eager = mechanisms, log, port, eager
         self.commands: list[str] = []
         self.connections = 0
         self.closing = threading.Event()
@@ -146,10 +149,10 @@ class SmtpServer:
         """
         self._rules.append(_Rule(DROPS[at], "drop", recipient, times))
 
-    def answer(self, stage: str, reply: Reply, *, times: int | None = None) -> None:
-        """Answer at this stage with anything at all, whoever it is about."""
+    def answer(self, stage: str, reply: Reply, *, times: int | None = None, about: str = "") -> None:
+        """Answer at this stage with anything at all, whoever it is about, or about this recipient (at "mail": sender) only."""
         assert stage in STAGES, stage
-        self._rules.append(_Rule(stage, reply, "", times))
+        self._rules.append(_Rule(stage, reply, about, times))
 
     def behave(self) -> None:
         """Forget all rules: accept everything again."""
@@ -287,12 +290,14 @@ class _Conversation:
             self._write("530 5.7.0 authentication required")
         elif self.server.offers("SIZE") and size > self.server.size:
             self._write("552 5.3.4 too big")
-        elif self._say("mail", "250 2.1.0 ok"):
+        elif self._sender is not None:
+            self._write("503 5.5.1 RSET first")
+        elif self._say("mail", "250 2.1.0 ok", about=path):
             self._sender, self._parameters = path, parameters
 
     def _on_rcpt(self, rest: str) -> None:
         path, _ = self._path(rest)
-        if self._sender is None:
+        if self._sender is None and not self.server.eager:
             self._write("503 5.5.1 MAIL first")
             return
         self._recipient = path
@@ -300,7 +305,7 @@ class _Conversation:
             self._recipients.append(path)
 
     def _on_data(self, _rest: str) -> None:
-        if not self._recipients:
+        if not self._recipients and not (self.server.eager and self._recipient):
             self._write("503 5.5.1 RCPT first")
         elif self._say("data", "354 go ahead"):
             self._obey_silently("content")
@@ -310,6 +315,9 @@ class _Conversation:
 
     def _take(self, data: bytes) -> None:
         """A kept message is in ``messages`` before its sender can hear of it."""
+        if not self._recipients:
+            self._write("554 5.5.1 no valid recipients")
+            return
         reply = self.server.pick("dot", self._recipient)
         if reply is None and len(data) > self.server.size:
             reply = "552 5.3.4 too big"
@@ -341,9 +349,9 @@ class _Conversation:
         message_id = found[1].decode("utf-8", "replace") if found else ""
         return KeptMessage(self._sender or "", recipient, data, message_id, self._tls, self._user, self._parameters)
 
-    def _say(self, stage: str, proper: str) -> bool:
+    def _say(self, stage: str, proper: str, about: str = "") -> bool:
         """Answer by rule or properly; True when the answer was a good one, so that the command counts."""
-        reply = self.server.pick(stage, self._recipient) or proper
+        reply = self.server.pick(stage, about or self._recipient) or proper
         self._perform(reply)
         return reply[:1] in ("2", "3", b"2", b"3")
 

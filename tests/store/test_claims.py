@@ -216,9 +216,9 @@ def test_an_uncertain_delivery_keeps_its_mark_when_it_is_sent_again(store: Store
 def test_a_sender_sees_that_the_person_behind_a_claim_has_left(store: Store) -> None:
     taken = must_claim(store, an_edition(store))
     with store.write() as tx:
-        assert deliveries.subscription_status(tx, taken.subscription_id) is SubscriptionStatus.ACTIVE
+        assert deliveries.left(tx, [taken.subscription_id]) == {}
         subscribers.leave(tx, taken.subscription_id, SubscriptionStatus.COMPLAINED, NOW)
-        assert deliveries.subscription_status(tx, taken.subscription_id) is SubscriptionStatus.COMPLAINED
+        assert deliveries.left(tx, [taken.subscription_id]) == {taken.subscription_id: SubscriptionStatus.COMPLAINED}
 
 
 def test_failures_that_concern_everybody_are_tried_again_and_others_stay(store: Store) -> None:

@@ -249,3 +249,29 @@ def test_every_answer_has_one_consistent_decision(said: RelayAnswer, attempts: i
     if decision.status is DeliveryStatus.FAILED:
         assert said.code is not None
         assert 500 <= said.code < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Greylisted, try again in 300 seconds", 300),
+        ("greylisted for 5 minutes; please retry in 5 minutes", 300),
+        ("Greylisting in action, please come back in 00:04:32", 272),
+        ("try again in 2 seconds", 60),
+        ("Retry after 9 hours", 4 * 3600),
+        ("too many messages, wait 10 min", 600),
+        ("try again later", None),
+        ("try again later, see https://help.example.org/in/451", None),
+        ("queue id 300 in use", None),
+    ],
+)
+def test_a_relay_that_says_when_is_taken_at_its_word(text: str, seconds: int | None) -> None:
+    said = answer("rcpt", 451, "4.7.1", text)
+    soonest, latest = (decided(said, jitter=jitter).next_at for jitter in (0.0, 0.999))
+    assert soonest is not None
+    assert latest is not None
+    if seconds is None:
+        assert soonest - OPENED == timedelta(minutes=4)
+    else:
+        assert soonest - OPENED == timedelta(seconds=seconds), "never before it"
+        assert latest - soonest < timedelta(seconds=seconds) * 0.2

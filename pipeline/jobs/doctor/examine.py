@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from pipeline.compose.message import ascii_domain
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, GazetError
-from pipeline.jobs import sample, trust
-from pipeline.jobs.doctor import here, inside, outside, records
+from pipeline.jobs import sample, signing, trust
+from pipeline.jobs.doctor import here, inside, outside, own_keys, records
 from pipeline.jobs.doctor.check import Check, Level, Look, fail, side_by_side
 from pipeline.jobs.doctor.lookup import Lookup
 from pipeline.jobs.site import Site
@@ -80,6 +81,9 @@ def _of_domains(site: Site, wishes: Wishes, lookup: Lookup) -> dict[str, Look]:
             looks[f"sender {domain}"] = partial(_soft, site, partial(_example, domain))
         else:
             found = records.looks(domain, site.settings.site.contact, relay, wishes.selector, lookup)
+            place, name = ascii_domain(domain), f"DKIM {domain}"
+            if keys := signing.keys(site.settings, place):
+                found[f"own {name}" if wishes.selector else name] = partial(own_keys.look, name, place, keys, lookup)
             looks |= {name: partial(_soft, site, look) for name, look in found.items()}
     return looks
 

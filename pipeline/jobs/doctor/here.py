@@ -43,6 +43,7 @@ def files(found: Settings) -> list[Check]:
 def _secrets(found: Settings) -> list[Check]:
     named = [found.path(found.site.secret_file), found.path("var/gazet.db")]
     named += [found.path(relay.password_file) for relay in found.relay if relay.password_file]
+    named += [found.path(table.key_file) for table in found.dkim]
     if any(relay.password.get_secret_value() and not relay.password_file for relay in found.relay):
         named.append(found.path("gazet.toml"))
     return [check for path in named for check in _private(path)]

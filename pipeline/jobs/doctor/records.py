@@ -117,7 +117,7 @@ def dkim(name: str, domain: str, selectors: tuple[str, ...], lookup: Lookup) -> 
         place = f"{selector}._domainkey.{domain}"
         if not _SELECTOR.fullmatch(selector):
             return fail(name, "this is not a selector", "It is the word s= in the DKIM-Signature of a test mail.")
-        found = [_tags(text) for text in lookup.texts(place)]
+        found = [tags(text) for text in lookup.texts(place)]
         if keys := [tags for tags in found if "p" in tags]:
             return _key(name, place, keys[0]["p"], keys[0].get("k", "rsa"))
     where = " or ".join(f"{selector}._domainkey.{domain}" for selector in selectors)
@@ -141,7 +141,7 @@ def dmarc(name: str, domain: str, contact: str, lookup: Lookup) -> Check:
         if len(found) > 1:
             return fail(name, f"{len(found)} records at {place}, so none counts", "Make one of them.")
         if found:
-            policy = _tags(found[0]).get("p", "").lower()
+            policy = tags(found[0]).get("p", "").lower()
             if policy not in ("none", "quarantine", "reject"):
                 return fail(name, f"{place} has no policy: {found[0]}", f'{place}. TXT "v=DMARC1; p=none; rua=mailto:{contact}"')
             return ok(name, f"{place}: {found[0]}")
@@ -149,7 +149,7 @@ def dmarc(name: str, domain: str, contact: str, lookup: Lookup) -> Check:
     return fail(name, "no policy, which mailbox providers demand of newsletters", fix)
 
 
-def _tags(text: str) -> dict[str, str]:
+def tags(text: str) -> dict[str, str]:
     """``k=v`` pairs between semicolons, white space dropped (RFC 6376 §3.2)."""
     pairs = (part.partition("=") for part in text.split(";"))
     return {key.strip().lower(): "".join(value.split()) for key, equals, value in pairs if equals}

@@ -18,6 +18,7 @@ from pipeline.store.schema.collected import (
     VersionRow,
 )
 from pipeline.store.schema.columns import Base, Id, UtcDateTime, new_id
+from pipeline.store.schema.feedback import FeedbackFolderRow, FeedbackRow
 from pipeline.store.schema.front_door import ImageRow, OutputRow, SignupRow
 from pipeline.store.schema.mailed import DeliveryRow, EditionRow, NoticeRow, RelayRow, VariantRow
 from pipeline.store.schema.people import ChoiceRow, ConsentRow, ScheduleRow, SubscriberRow, SubscriptionRow, SuppressionRow
@@ -34,6 +35,8 @@ __all__ = [
     "FeedItemRow",
     "FeedRow",
     "FeedSourceRow",
+    "FeedbackFolderRow",
+    "FeedbackRow",
     "Id",
     "ImageRow",
     "ItemOriginRow",

@@ -30,6 +30,7 @@ class EditionRow(Base):
     unsubscribe_mail: Mapped[str] = mapped_column(Text)
     uncertain: Mapped[str] = mapped_column(String(8))
     audience: Mapped[int] = mapped_column(Integer)
+    dkim: Mapped[str] = mapped_column(Text, default="", server_default=EMPTY)
     __table_args__ = (UniqueConstraint("feed", "due_at"), one_of("status", EditionStatus))
 
 
