@@ -157,11 +157,16 @@ class Line(smtplib.SMTP):
         return line.rstrip(b"\r")
 
     def _receive(self, deadline: float) -> bytes:
+        """What has come, perhaps nothing yet. Raises TimeoutError at the deadline."""
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
-        connected = self._within(remaining)
-        chunk = connected.recv(MAX_REPLY_LINE)
+        try:  # one time limit after the other: a socket whose limit stays as it is need not be told
+            chunk = self._within(min(remaining, self.timeout)).recv(MAX_REPLY_LINE)
+        except TimeoutError:
+            if time.monotonic() < deadline:
+                return b""
+            raise
         if not chunk:
             raise smtplib.SMTPServerDisconnected("closed the connection")
         return chunk
