@@ -34,7 +34,8 @@ _ROOM = 64 * 1024
 class Account:
     """What a journal says: ``intended`` are deliveries whose content was about to go out, ``outcomes`` what was heard of some.
 
-    ``claimed``: the edition and the subscription of each delivery.
+    ``claimed``: the edition and the subscription of each delivery, of the last two claims: the first of them may not be in the
+    database yet, or the second.
 
     ``whole``: no line is damaged but for the last one, whose write then did not end, so that nothing was sent after it.
     """
@@ -45,6 +46,15 @@ class Account:
     intended: set[int] = field(default_factory=set)
     outcomes: dict[int, RelayAnswer] = field(default_factory=dict)
     whole: bool = True
+    _latest: set[int] = field(default_factory=set, compare=False)
+
+    def begin(self, claim: dict[int, tuple[int, int]]) -> None:
+        """Another claim; nothing is known yet of those that are claimed again, since the relay had nothing of them."""
+        kept = self._latest - claim.keys()
+        self.claimed = {one: who for one, who in self.claimed.items() if one in kept} | claim
+        self.intended &= kept
+        self.outcomes = {one: answer for one, answer in self.outcomes.items() if one in kept}
+        self._latest = set(claim)
 
 
 class Journal:
@@ -57,7 +67,7 @@ class Journal:
     def __init__(self, folder: Path, lease: str) -> None:
         self.path = folder / f"{hashlib.sha256(lease.encode()).hexdigest()[:20]}.journal"
         self.sealed = False
-        self._claims = 0
+        self._claims, self._claim = 0, b""
         new = self.path.with_suffix(".new")  # nobody reads it before it says whose it is
         with self._failing():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,9 +82,10 @@ class Journal:
             new.replace(self.path)
 
     def claim(self, deliveries: Iterable[tuple[int, int, int]]) -> None:
-        """Deliveries with their editions and subscriptions: on file when this returns."""
+        """Deliveries with their editions and subscriptions: on file when this returns, to be called before they are committed."""
         self._claims += 1
-        self._write(_line(f"C {self._claims} {json.dumps(list(deliveries))}", 0))
+        self._claim = _line(f"C {self._claims} {json.dumps(list(deliveries))}", 0)
+        self._write(self._claim)
 
     def intend(self, delivery_id: int) -> None:
         """On file when this returns. Raises JournalError where the journal is sealed: nothing may be sent any more."""
@@ -97,10 +108,12 @@ class Journal:
         with self._failing():
             self._memory.flush()
 
-    def clear(self) -> None:
-        """What it said is in the database now."""
-        self._memory[self._begin : self._end] = bytes(self._end - self._begin)
-        self._end = self._begin
+    def forget(self) -> None:
+        """All but the last claim is in the database now: when the file is half full, it begins anew with that."""
+        if self._end > len(self._memory) // 2:
+            self._memory[self._begin : self._end] = bytes(self._end - self._begin)
+            self._end = self._begin
+            self._write(self._claim)
 
     def close(self, *, remove: bool) -> None:
         """``remove``: nothing in it is news to the database."""
@@ -179,7 +192,7 @@ def _learn(found: Account, text: str, claim: int) -> int:
     """Take one line; returns the number of the claim that it is of."""
     kind, number, rest = (text + " ").split(" ", 2)
     if kind == "C":
-        found.claimed |= {delivery: (edition, subscription) for delivery, edition, subscription in json.loads(rest)}
+        found.begin({delivery: (edition, subscription) for delivery, edition, subscription in json.loads(rest)})
         return int(number)
     if kind == "I":
         found.intended.add(int(number))

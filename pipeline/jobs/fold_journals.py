@@ -66,8 +66,8 @@ def _fold(site: Site, tx: Tx, account: Account, now: datetime) -> None:
         decided = [Outcome(claim, outcomes.decide(edition, claim, answer, now), answer) for claim, answer in answers]
         outcomes.write(site, tx, edition, decided, now)
     if account.whole and account.boot == journal.boot_id():
-        of_claim = [one for one in held if one in account.claimed or not account.claimed]
-        deliveries.hand_back(tx, account.lease, [one for one in of_claim if one not in account.intended], now)
+        of_claim = held.keys() & account.claimed.keys()
+        deliveries.hand_back(tx, account.lease, sorted(of_claim - account.intended), now)
 
 
 def facts(folder: Path) -> Iterator[Became]:

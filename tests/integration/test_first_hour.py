@@ -357,7 +357,7 @@ def upgrades(operator: Operator) -> None:
     assert len(refused.faults) == 1
     assert '"gazet migrate", which copies it first' in refused.err
     done = operator.types("migrate").out
-    assert "0001 → 0005" in done
+    assert "0001 → 0006" in done
     assert "the way back" in done
     assert list(operator.folder.glob("var/backups/before-0005-*.db"))
     with operator.runs() as run:

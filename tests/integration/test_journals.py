@@ -14,7 +14,7 @@ import pytest
 from pipeline import app
 from pipeline.deliver import journal
 from pipeline.errors import StoreError
-from pipeline.jobs import deliver_batch, report
+from pipeline.jobs import connection, deliver_batch, report
 from tests.integration.ledger import LABEL, TUESDAY, SiteMaker, Watched, address, copies, outcome, sites, suppressed
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import WebServer
@@ -55,11 +55,11 @@ def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[World, type[Watched]
 
     def run(world: World, relay: type[Watched] = _BreaksOff) -> None:
         with monkeypatch.context() as dying:
-            dying.setattr(deliver_batch._Batch, "_recover", lambda _: 0)
-            dying.setattr(deliver_batch._Connection, "_write_down", written_unless_dying)
+            dying.setattr(deliver_batch.Batch, "_recover", lambda _: 0)
+            dying.setattr(connection.Connection, "_write_down", written_unless_dying)
             world.run(TUESDAY, relay=lambda: relay(app.relay_for(world.site), lambda: None))
 
-    write_down = deliver_batch._Connection._write_down
+    write_down = connection.Connection._write_down
 
     def written_unless_dying(*given: Any, **more: Any) -> Any:
         if sys.exc_info()[0] is not None:
@@ -153,9 +153,9 @@ def test_a_connection_whose_claim_was_taken_away_begins_nothing_more(
     """It hung at its fifth answer for longer than the end of the process waits, and comes back before the process is gone."""
     monkeypatch.setattr(deliver_batch, "_GRACE_SECONDS", 0.1)
     stop, judged = threading.Event(), threading.Event()
-    recover = deliver_batch._Batch._recover
+    recover = deliver_batch.Batch._recover
 
-    def recover_and_tell(batch: deliver_batch._Batch) -> int:
+    def recover_and_tell(batch: deliver_batch.Batch) -> int:
         found = recover(batch)
         if stop.is_set():
             judged.set()
@@ -171,7 +171,7 @@ def test_a_connection_whose_claim_was_taken_away_begins_nothing_more(
     with SmtpServer(without=without) as server, sites(tmp_path / "site", web) as place:
         world = place(server, *NAMES)
         with monkeypatch.context() as ending:
-            ending.setattr(deliver_batch._Batch, "_recover", recover_and_tell)
+            ending.setattr(deliver_batch.Batch, "_recover", recover_and_tell)
             world.run(TUESDAY, relay=lambda: Hangs(app.relay_for(world.site), lambda: None), stop=stop)
         for thread in threading.enumerate():
             if thread.name.startswith("provider-"):

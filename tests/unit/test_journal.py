@@ -42,18 +42,40 @@ def test_what_was_intended_and_answered_is_on_file_before_anything_else_happens(
     assert found.outcomes == {1: TAKEN, 2: BUSY}
 
 
-def test_what_the_database_knows_is_cleared_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_the_claim_before_is_known_until_another_one_and_one_before_that_is_not(tmp_path: Path) -> None:
+    """A process may die before or behind the COMMIT of an outcome with the next claim."""
+    book = Journal(tmp_path, LEASE)
+    book.claim([(1, 9, 101), (2, 9, 102)])
+    book.intend(1)
+    book.outcome(1, TAKEN)
+    book.claim([(2, 9, 102), (3, 9, 103)])
+    assert _account(tmp_path).outcomes == {1: TAKEN}
+    assert _account(tmp_path).claimed == {1: (9, 101), 2: (9, 102), 3: (9, 103)}
+    book.claim([(4, 9, 104)])
+    found = _account(tmp_path)
+    assert (found.claimed, found.outcomes, found.intended) == ({2: (9, 102), 3: (9, 103), 4: (9, 104)}, {}, set())
+    book.close(remove=True)
+    assert journal.journals(tmp_path) == []
+
+
+def test_a_delivery_that_is_claimed_again_was_not_begun(tmp_path: Path) -> None:
     book = Journal(tmp_path, LEASE)
     book.claim([(1, 9, 101)])
     book.intend(1)
-    book.outcome(1, TAKEN)
-    book.sync()
-    book.clear()
-    assert _account(tmp_path) == Account(LEASE, journal.boot_id())
-    book.claim([(2, 9, 102)])
-    assert _account(tmp_path).claimed == {2: (9, 102)}
-    book.close(remove=True)
-    assert journal.journals(tmp_path) == []
+    book.claim([(1, 9, 101)])
+    assert _account(tmp_path).intended == set()
+
+
+def test_a_file_that_is_half_full_begins_anew_with_the_claim_in_force(tmp_path: Path) -> None:
+    book = Journal(tmp_path, LEASE)
+    for number in range(1, 400):
+        book.claim([(number, 9, 100 + number)])
+        book.intend(number)
+        book.outcome(number, RelayAnswer(Stage.DOT, 250, "2.0.0", "x" * 300, handed_over=True))
+        book.forget()
+    [path] = journal.journals(tmp_path)
+    assert path.stat().st_size == journal._ROOM, "it never grew"
+    assert 399 in _account(tmp_path).claimed
 
 
 def test_a_journal_grows_with_what_relays_say(tmp_path: Path) -> None:
@@ -141,7 +163,6 @@ def test_a_line_of_an_earlier_claim_is_none_of_a_later_one(tmp_path: Path) -> No
     book.intend(1)
     book.outcome(1, BUSY)
     old = path.read_bytes().partition(b"\0")[0].split(b"\n")[3]
-    book.clear()
     book.claim([(1, 9, 101)])
     book.intend(1)
     path.write_bytes(path.read_bytes().partition(b"\0")[0] + old + b"\n")
