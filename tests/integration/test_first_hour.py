@@ -359,7 +359,7 @@ def upgrades(operator: Operator) -> None:
     done = operator.types("migrate").out
     assert "0001 → 0006" in done
     assert "the way back" in done
-    assert list(operator.folder.glob("var/backups/before-0005-*.db"))
+    assert list(operator.folder.glob("var/backups/before-0006-*.db"))
     with operator.runs() as run:
         answers(operator, run)
     assert operator.types("run", "--once").out == ""
