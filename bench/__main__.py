@@ -51,7 +51,7 @@ def main() -> None:
     collecting, spent = _collecting()
     published, formats = _publishing()
     served, serving_said = serving.measure()
-    sent, sending_said = sending.measure(million=True)
+    sent, sending_said = sending.measure()
     many, said = _many_people()
     rows += sent + collecting + published + served + many
     spent += sending_said + said
