@@ -25,9 +25,9 @@ class ClaimInHand:
 
     ``message`` makes the bytes of one; ``gone(claims)`` says who has left meanwhile and ``rests`` whether a person has paused
     or cancelled what is sent. Both are asked anew every half second, so that a second after somebody has left, a slow relay
-    gets nothing of theirs. ``turn`` waits until the relay's rate lets the
-    next message go, and says False where it is not to go at all; ``over``: nothing more is to be begun. ``heard`` hears each
-    outcome and says whether it concerns so much more than its own delivery that this claim ends with it.
+    gets nothing of theirs. ``turn`` waits until the relay's rate lets the next message go, and says False where it is not to
+    go at all; ``over``: nothing more is to be begun. ``heard`` hears each outcome and says whether it concerns so much more
+    than its own delivery that this claim ends with it.
     """
 
     def __init__(
